@@ -1,0 +1,221 @@
+// Times the cases of a workload against each other in one process.
+//
+// A number from another run, or from another minute of this one, says little: clocks, caches, the disk and the
+// neighbours of a machine all drift. So the cases take turns, round by round, in an order that shifts every round,
+// and a ratio is the median of the ratios within each round, where both sides met the same conditions. A case
+// brings its own loop (`run(iterations)`), so that the harness adds nothing to an operation of a nanosecond.
+
+import { mkdirSync } from "node:fs";
+import { cpus } from "node:os";
+import { join, resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import { fileURLToPath } from "node:url";
+import Table from "cli-table3";
+import { max, median, min } from "simple-statistics";
+
+export interface Case {
+  name: string;
+  /** Once, before the first round. */
+  setup?(): void | Promise<void>;
+  /** Before every timed run, untimed. */
+  prepare?(iterations: number): void | Promise<void>;
+  /** The timed part: performs the operation `iterations` times. */
+  run(iterations: number): void | Promise<void>;
+  /** Once, after the last round, also after a failure. */
+  teardown?(): void | Promise<void>;
+  bars?: Bar[];
+}
+
+/** What a case must reach. Speeds are operations a second, times are nanoseconds an operation. */
+export type Bar =
+  | { of: string; speedAtLeast: number }
+  | { of: string; timeAtMost: number }
+  | { nanosecondsAtMost: number };
+
+export interface Workload {
+  name: string;
+  /** What the table shows. "MB/s" needs `bytesPerOperation`. */
+  unit: "ops/s" | "ns/op" | "MB/s";
+  bytesPerOperation?: number;
+  /** The case that the ratio column compares with; the first one if not given. */
+  reference?: string;
+  cases: Case[];
+  /** Operations in one timed run. Chosen to fill `roundMs` if not given. */
+  iterations?: number;
+  rounds?: number;
+}
+
+export interface Options {
+  rounds: number;
+  /** How long one timed run of one case should take, in milliseconds. */
+  roundMs: number;
+}
+
+export const defaultOptions: Options = { rounds: 9, roundMs: 150 };
+
+export interface BarResult {
+  text: string;
+  ok: boolean;
+}
+
+export interface CaseResult {
+  name: string;
+  iterations: number;
+  /** Nanoseconds an operation, one for each round. */
+  nanoseconds: number[];
+  /** Speed as a multiple of the reference's: the median of the rounds' ratios. */
+  ratio: number;
+  bars: BarResult[];
+}
+
+export interface WorkloadResult {
+  name: string;
+  unit: Workload["unit"];
+  bytesPerOperation: number;
+  reference: string;
+  rounds: number;
+  cases: CaseResult[];
+}
+
+/** The folder for the files of one workload, made if it is not there. `PERDURE_BENCH_DIR` moves it to another disk. */
+export function scratchFolder(name: string): string {
+  const root = resolve(fileURLToPath(import.meta.url), "../../..");
+  const folder = join(process.env.PERDURE_BENCH_DIR ?? join(root, "build", "bench-data"), name);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+export function describeMachine(): string {
+  const [cpu] = cpus();
+  return `Node ${process.versions.node}, V8 ${process.versions.v8}, ${cpus().length} × ${cpu?.model ?? "unknown CPU"}`;
+}
+
+export async function measure(workload: Workload, options: Options): Promise<WorkloadResult> {
+  const rounds = workload.rounds ?? options.rounds;
+  const referenceName = workload.reference ?? workload.cases[0]?.name;
+  const reference = workload.cases.findIndex((entry) => entry.name === referenceName);
+  if (reference < 0) throw new Error(`${workload.name}: no case is named ${referenceName}`);
+  const begun: Case[] = [];
+  try {
+    const iterations: number[] = [];
+    for (const entry of workload.cases) {
+      begun.push(entry);
+      await entry.setup?.();
+      iterations.push(workload.iterations ?? (await calibrate(entry, options.roundMs)));
+    }
+    const times: number[][] = workload.cases.map(() => []);
+    for (let round = 0; round < rounds; round++) {
+      for (let turn = 0; turn < workload.cases.length; turn++) {
+        const index = (round + turn) % workload.cases.length;
+        const count = iterations[index];
+        times[index].push(((await timeOnce(workload.cases[index], count)) * 1e6) / count);
+      }
+    }
+    return summarize(workload, rounds, reference, iterations, times);
+  } finally {
+    for (const entry of begun.reverse()) await entry.teardown?.();
+  }
+}
+
+/** Milliseconds of one run. A collection beforehand keeps one case from paying for the garbage of another. */
+async function timeOnce(entry: Case, iterations: number): Promise<number> {
+  await entry.prepare?.(iterations);
+  globalThis.gc?.();
+  const start = performance.now();
+  const pending = entry.run(iterations);
+  if (pending !== undefined) await pending;
+  return performance.now() - start;
+}
+
+/** Operations that fill about `roundMs`. The growing runs are the warm-up, too. */
+async function calibrate(entry: Case, roundMs: number): Promise<number> {
+  let iterations = 1;
+  for (;;) {
+    const elapsedMs = await timeOnce(entry, iterations);
+    if (elapsedMs >= roundMs / 2) return Math.max(1, Math.round((iterations * roundMs) / elapsedMs));
+    const wanted = (iterations * roundMs) / Math.max(elapsedMs, 0.01);
+    iterations = Math.ceil(Math.min(iterations * 10, Math.max(wanted, iterations * 2)));
+  }
+}
+
+function summarize(
+  workload: Workload,
+  rounds: number,
+  reference: number,
+  iterations: number[],
+  times: number[][],
+): WorkloadResult {
+  const speedRatio = (index: number, other: number): number =>
+    median(times[index].map((time, round) => times[other][round] / time));
+  const cases = workload.cases.map((entry, index): CaseResult => {
+    const bars = (entry.bars ?? []).map((bar) => judge(bar, workload, times, index, speedRatio));
+    const ratio = speedRatio(index, reference);
+    return { name: entry.name, iterations: iterations[index], nanoseconds: times[index], ratio, bars };
+  });
+  return {
+    name: workload.name,
+    unit: workload.unit,
+    bytesPerOperation: workload.bytesPerOperation ?? 0,
+    reference: workload.cases[reference].name,
+    rounds,
+    cases,
+  };
+}
+
+function judge(
+  bar: Bar,
+  workload: Workload,
+  times: number[][],
+  index: number,
+  speedRatio: (index: number, other: number) => number,
+): BarResult {
+  if ("nanosecondsAtMost" in bar) {
+    const value = median(times[index]);
+    return verdict(
+      value <= bar.nanosecondsAtMost,
+      `≤ ${bar.nanosecondsAtMost} ns`,
+      `${value.toPrecision(3)} ns`,
+    );
+  }
+  const other = workload.cases.findIndex((entry) => entry.name === bar.of);
+  if (other < 0) throw new Error(`${workload.name}: a bar names ${bar.of}, which is no case`);
+  const speed = speedRatio(index, other);
+  if ("speedAtLeast" in bar) {
+    return verdict(speed >= bar.speedAtLeast, `≥ ${bar.speedAtLeast} × ${bar.of}`, speed.toFixed(2));
+  }
+  const time = 1 / speed;
+  return verdict(time <= bar.timeAtMost, `time ≤ ${bar.timeAtMost} × ${bar.of}`, time.toFixed(2));
+}
+
+function verdict(ok: boolean, bar: string, value: string): BarResult {
+  return { ok, text: `${bar}: ${value} ${ok ? "ok" : "short"}` };
+}
+
+export function formatTable(result: WorkloadResult): string {
+  const table = new Table({
+    head: ["case", result.unit, "min – max", `× ${result.reference}`, "bar"],
+    colAligns: ["left", "right", "right", "right", "left"],
+    style: { head: [], border: [], compact: true },
+  });
+  for (const entry of result.cases) {
+    const values = entry.nanoseconds.map((time) => inUnit(result, time));
+    table.push([
+      entry.name,
+      formatNumber(median(values)),
+      `${formatNumber(min(values))} – ${formatNumber(max(values))}`,
+      entry.ratio.toFixed(2),
+      entry.bars.map((bar) => bar.text).join("\n"),
+    ]);
+  }
+  return `${result.name} (median of ${result.rounds} rounds)\n${table.toString()}\n`;
+}
+
+function inUnit(result: WorkloadResult, nanoseconds: number): number {
+  if (result.unit === "ns/op") return nanoseconds;
+  return result.unit === "ops/s" ? 1e9 / nanoseconds : (result.bytesPerOperation * 1e3) / nanoseconds;
+}
+
+function formatNumber(value: number): string {
+  if (value >= 1000) return Math.round(value).toLocaleString("en-US");
+  return value.toPrecision(3);
+}

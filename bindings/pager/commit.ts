@@ -1,0 +1,236 @@
+/**
+ * Commit: one segment, one write, one flush. FORMAT.md §9.
+ */
+import { PerdureError } from "../base/errors.js";
+import { ENTRY_BYTES, MAX_BLOCK, SLOT_BYTES } from "../format/constants.js";
+import { entryDigestOffset, headerSlots, Operation, sealHeader, setEntry } from "../format/segment.js";
+import { checkpoint } from "./checkpoint.js";
+import type { Placement } from "./log.js";
+import { applyEntries } from "./replay.js";
+import type { WriterState } from "./writer-state.js";
+
+/** Consecutive blocks that changed. */
+export interface Change {
+  block: number;
+  /** Number of blocks. */
+  count: number;
+  /** `count` × 4096 bytes; null discards the blocks: they read as zeros again. */
+  bytes: Uint8Array | null;
+}
+
+/** Segments up to this size are put together in memory and written at once; larger ones are gathered from where they lie. */
+const STAGED_SLOTS = 256;
+/** How far zeros are written ahead of a small segment that grows the file. */
+const AHEAD_SLOTS = 256;
+const ZEROS = new Uint8Array(AHEAD_SLOTS * SLOT_BYTES);
+
+/** Reused by every commit: a staged segment, and a view of it. */
+const staging = new Uint8Array(STAGED_SLOTS * SLOT_BYTES);
+const stagingView = new DataView(staging.buffer);
+
+/**
+ * Commits `changes` together with what was spilled; returns the sequence. With nothing to commit it returns the last one (flushed, when
+ * `durable`). On an error nothing is committed; the handle may be poisoned (see `WriterState`).
+ */
+export function commit(state: WriterState, changes: readonly Change[], durable: boolean): number {
+  state.ensureWritable();
+  let fresh = 0;
+  let discarded = 0;
+  for (const change of changes) {
+    verifyChange(change);
+    if (change.bytes === null) discarded += change.count;
+    else fresh += change.count;
+    for (let i = 0; state.spilled.size > 0 && i < change.count; i++) state.spilled.delete(change.block + i);
+  }
+  const entries = fresh + discarded + state.spilled.size;
+  if (entries === 0) {
+    if (durable && state.lastFlushed < state.sequence) {
+      state.flush();
+      state.verifyUnfenced();
+    }
+    return state.sequence;
+  }
+  const bodyBytes = entries * ENTRY_BYTES;
+  const headerCount = headerSlots(bodyBytes);
+  const slots = headerCount - 1 + fresh;
+  const placement = place(state, slots);
+  const staged = slots < STAGED_SLOTS;
+  const header = staged
+    ? staging.subarray(0, headerCount * SLOT_BYTES)
+    : new Uint8Array(headerCount * SLOT_BYTES);
+  const view = staged ? stagingView : new DataView(header.buffer);
+
+  const slotsOf = new SlotCursor(placement);
+  slotsOf.next();
+  const furtherSlot = headerCount > 1 ? slotsOf.contiguous(headerCount - 1) : 0;
+  if (furtherSlot < 0) {
+    // The pieces are too short for the header's further slots in one extent: fresh runs hold the segment in one piece.
+    checkpoint(state, { needed: slots + 1 });
+    return commit(state, changes, durable);
+  }
+  const parts: Uint8Array[] = [header];
+  fillEntries(state, changes, view, slotsOf, staged ? headerCount : -1, parts);
+  const fields = {
+    uuid: state.newest.uuid,
+    sequence: state.sequence + 1,
+    writer: state.writer,
+    previous: state.digest,
+    lastFlushed: state.lastFlushed,
+    time: Date.now(),
+    next: placement.next,
+    operation: Operation.Commit,
+    bodyBytes,
+    furtherSlot,
+    furtherSlots: headerCount - 1,
+  };
+  const digest = sealHeader(header, view, fields, state.file.hasher);
+  if (staged) parts[0] = staging.subarray(0, (slots + 1) * SLOT_BYTES);
+  try {
+    writePieces(state, placement, staged ? parts.slice(0, 1) : parts, staged);
+  } catch (cause) {
+    state.voidHeader(cause);
+    throw cause;
+  }
+  const before = { sequence: state.sequence, digest: state.digest };
+  state.sequence++;
+  state.digest = digest;
+  try {
+    if (durable) state.flush();
+    state.verifyUnfenced();
+  } catch (error) {
+    Object.assign(state, before);
+    throw error;
+  }
+  applyEntries(state.map, view, entries, state.observer);
+  // Blocks spilled before a checkpoint lie outside the runs that the superblocks name: their reaches learn of them here.
+  const outside = [...state.spilled.values()].filter(({ slot }) => !state.log.contains(slot));
+  state.space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));
+  state.spilled.clear();
+  state.log.advance(placement);
+  state.counters.commits++;
+  return state.sequence;
+}
+
+function verifyChange(change: Change): void {
+  const { block, count, bytes } = change;
+  if (
+    !(
+      Number.isInteger(block) &&
+      block >= 0 &&
+      Number.isInteger(count) &&
+      count > 0 &&
+      block + count <= MAX_BLOCK
+    )
+  ) {
+    throw new PerdureError(
+      "INVALID_ARGUMENT",
+      `blocks ${block} … ${block + count - 1} are not blocks of an image`,
+    );
+  }
+  if (bytes !== null && bytes.length !== count * SLOT_BYTES) {
+    throw new PerdureError(
+      "INVALID_ARGUMENT",
+      `${count} blocks need ${count * SLOT_BYTES} bytes, not ${bytes.length}`,
+    );
+  }
+}
+
+/** Room for a header and `slots` more, after a checkpoint when the chain is long enough or the runs are full. */
+function place(state: WriterState, slots: number): Placement {
+  const { log, limits } = state;
+  if (log.spentSlots < limits.chainSlots && log.segments < limits.chainCommits) {
+    const placement = log.place(slots);
+    if (placement) return placement;
+  }
+  checkpoint(state, { needed: slots + 1 });
+  const placement = state.log.place(slots);
+  if (placement === null) throw new Error(`no room for ${slots} slots in fresh log runs`);
+  return placement;
+}
+
+/** Goes through the slots of a placement. */
+class SlotCursor {
+  private piece = 0;
+  private used = 0;
+  constructor(private readonly placement: Placement) {}
+
+  next(): number {
+    const { pieces } = this.placement;
+    while (this.used === pieces[this.piece].slots) {
+      this.piece++;
+      this.used = 0;
+    }
+    return pieces[this.piece].slot + this.used++;
+  }
+
+  /** The first of `count` consecutive slots, or -1 when they are not in one piece. */
+  contiguous(count: number): number {
+    const first = this.next();
+    for (let i = 1; i < count; i++) if (this.next() !== first + i) return -1;
+    return first;
+  }
+}
+
+/** Writes the entries, gives each block its slot, and collects the blocks' bytes (`stagedAt` ≥ 0: into the staging area from that slot). */
+function fillEntries(
+  state: WriterState,
+  changes: readonly Change[],
+  view: DataView,
+  slots: SlotCursor,
+  stagedAt: number,
+  parts: Uint8Array[],
+): void {
+  let entry = 0;
+  let staged = stagedAt;
+  for (const { block, count, bytes } of changes) {
+    if (bytes === null) {
+      for (let i = 0; i < count; i++) setEntry(view, entry++, block + i, 0);
+      continue;
+    }
+    state.file.hasher.digestBlocks(bytes, view, entryDigestOffset(entry), ENTRY_BYTES);
+    for (let i = 0; i < count; i++) setEntry(view, entry++, block + i, slots.next());
+    if (stagedAt >= 0) {
+      staging.set(bytes, staged * SLOT_BYTES);
+      staged += count;
+    } else parts.push(bytes);
+  }
+  for (const [block, spill] of state.spilled) {
+    setEntry(view, entry, block, spill.slot);
+    view.setBigUint64(entryDigestOffset(entry), spill.digest.getBigUint64(0, true), true);
+    entry++;
+  }
+}
+
+/** One write for each piece of the placement; zeros go ahead of a small segment that grows the file. */
+function writePieces(state: WriterState, placement: Placement, parts: Uint8Array[], small: boolean): void {
+  let part = 0;
+  let used = 0;
+  for (const piece of placement.pieces) {
+    const end = piece.slot + piece.slots;
+    const gathered: Uint8Array[] = [];
+    for (let left = piece.slots * SLOT_BYTES; left > 0; ) {
+      const take = Math.min(left, parts[part].length - used);
+      gathered.push(
+        used === 0 && take === parts[part].length ? parts[part] : parts[part].subarray(used, used + take),
+      );
+      left -= take;
+      used += take;
+      if (used === parts[part].length) {
+        part++;
+        used = 0;
+      }
+    }
+    let grown = end;
+    if (small && end > state.fileSlots) {
+      const run = state.log.runs.find(
+        (each) => each.slot <= piece.slot && piece.slot < each.slot + each.slots,
+      )!;
+      const ahead = Math.min(AHEAD_SLOTS, Math.max(16, state.fileSlots), run.slot + run.slots - end);
+      if (ahead > 0) gathered.push(ZEROS.subarray(0, ahead * SLOT_BYTES));
+      grown += ahead;
+    }
+    state.file.writeParts(piece.slot, gathered);
+    state.counters.bytesWritten += (grown - piece.slot) * SLOT_BYTES;
+    state.fileSlots = Math.max(state.fileSlots, grown);
+  }
+}

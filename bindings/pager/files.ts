@@ -1,0 +1,239 @@
+/**
+ * The state file as a name in a place: creation, copies to a new name, and relocation (forced takeover, compaction, and finishing an interrupted
+ * one). FORMAT.md §9 says why a stopped owner or a second taker can do no harm; the order of the steps here is that proof.
+ */
+import { equalBytes, fromHex } from "../base/bytes.js";
+import { PerdureError } from "../base/errors.js";
+import { FORWARDING_SLOT } from "../format/constants.js";
+import { encodeForwarding } from "../format/forwarding.js";
+import { newName } from "../format/side-files.js";
+import type { Hasher } from "../hash/hasher.js";
+import type { Place } from "../storage/storage.js";
+import { type CopySource, copyState } from "./copy.js";
+import { readDirectory } from "./directory.js";
+import { randomNonce } from "./random.js";
+import { findCommit, readSuperblocks } from "./recover.js";
+import { replay } from "./replay.js";
+import { StateFile } from "./state-file.js";
+
+/** How often something that another process moved is begun again. */
+const ATTEMPTS = 5;
+
+export function openFile(place: Place, name: string, access: "read" | "write", hasher: Hasher): StateFile {
+  return new StateFile(place.open(name, access), hasher, `${place.label}/${name}`);
+}
+
+/** Creates an empty state file; when another process was faster, that one's stays. */
+export function createFile(place: Place, name: string, hasher: Hasher): void {
+  run(writeNewFile(place, name, hasher, null, 0));
+}
+
+/** Writes a copy of `source` under a name that must not exist yet. */
+export function* copyFile(
+  place: Place,
+  name: string,
+  hasher: Hasher,
+  source: CopySource,
+): Generator<number, void> {
+  const exists = () =>
+    new PerdureError(
+      "INVALID_ARGUMENT",
+      `${place.label}/${name} exists already; a copy never overwrites a file`,
+    );
+  if (place.exists(name)) throw exists();
+  if (!(yield* writeNewFile(place, name, hasher, source, 0))) throw exists();
+}
+
+/** Whole or not at all: the new file gets its name when it is complete and durable. False when the name was taken meanwhile. */
+function* writeNewFile(
+  place: Place,
+  name: string,
+  hasher: Hasher,
+  source: CopySource | null,
+  writer: number,
+): Generator<number, boolean> {
+  const temporary = newName(name, randomNonce());
+  try {
+    yield* writeCopy(place, temporary, hasher, source, writer);
+    const linked = place.link(temporary, name);
+    place.remove(temporary);
+    place.flush();
+    return linked;
+  } catch (error) {
+    place.remove(temporary);
+    // A writer that took the name over removes what is not the state yet.
+    if (error instanceof PerdureError && error.code === "NOT_FOUND" && place.exists(name)) return false;
+    throw error;
+  }
+}
+
+function* writeCopy(
+  place: Place,
+  temporary: string,
+  hasher: Hasher,
+  source: CopySource | null,
+  writer: number,
+): Generator<number, void> {
+  const storage = place.createExclusive(temporary);
+  if (storage === null)
+    throw new PerdureError("IO", `${place.label}/${temporary} exists although its name was drawn at random`);
+  try {
+    yield* copyState(source, new StateFile(storage, hasher, `${place.label}/${temporary}`), writer);
+    storage.flush();
+  } finally {
+    storage.close();
+  }
+}
+
+/**
+ * Fences whoever still has the file under `name` open, and replaces it by a copy of the commit that walking it finds. Forced, for a takeover; otherwise
+ * only a file that is fenced already (an interrupted relocation) is replaced, and false says that there was none.
+ */
+export function relocate(
+  place: Place,
+  name: string,
+  hasher: Hasher,
+  writer: number,
+  forced: boolean,
+): boolean {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const file = openFile(place, name, "write", hasher);
+    try {
+      if (!forced && !file.isForwarded()) return false;
+      ensureSound(file);
+      const forwarding = fence(file, writer);
+      for (const unfinished of place.list(newName(name, ""))) place.remove(unfinished);
+      if (!carries(place, name, hasher, forwarding)) continue;
+      const temporary = newName(name, randomNonce());
+      try {
+        copyRetrying(place, temporary, hasher, writer, file);
+        if (!equalBytes(file.read(FORWARDING_SLOT), forwarding)) throw overtaken(file);
+        renameNew(place, temporary, name, file);
+      } catch (error) {
+        place.remove(temporary);
+        throw error;
+      }
+      return true;
+    } finally {
+      file.storage.close();
+    }
+  }
+  throw new PerdureError(
+    "LOCKED",
+    `${place.label}/${name}: other processes keep replacing the file; try again`,
+  );
+}
+
+/**
+ * Replaces the file by a copy that its living owner makes of it. The owner commits nothing meanwhile, so it can copy first and fence itself
+ * last: when the copy fails, nothing has happened.
+ */
+export function* replaceByCopy(
+  place: Place,
+  name: string,
+  hasher: Hasher,
+  writer: number,
+  source: CopySource,
+): Generator<number, void> {
+  const { file } = source;
+  const temporary = newName(name, randomNonce());
+  try {
+    yield* writeCopy(place, temporary, hasher, source, writer);
+    if (file.isForwarded()) throw overtaken(file);
+    const forwarding = fence(file, writer);
+    if (!equalBytes(file.read(FORWARDING_SLOT), forwarding)) throw overtaken(file);
+    renameNew(place, temporary, name, file);
+  } catch (error) {
+    place.remove(temporary);
+    throw error;
+  }
+}
+
+/** Sets slot 2, durably; from here on no owner of this file acknowledges anything. What is not a sound state file is left untouched. */
+function fence(file: StateFile, writer: number): Uint8Array {
+  const { newest } = readSuperblocks(file);
+  const nonce = fromHex(randomNonce())!;
+  const bytes = encodeForwarding({ uuid: newest.uuid, nonce, writer, time: Date.now() }, file.hasher);
+  file.write(FORWARDING_SLOT, bytes);
+  file.storage.flush();
+  return bytes;
+}
+
+/** Whether the file that the name leads to now is the one that was fenced. */
+function carries(place: Place, name: string, hasher: Hasher, forwarding: Uint8Array): boolean {
+  const again = openFile(place, name, "read", hasher);
+  try {
+    return equalBytes(again.read(FORWARDING_SLOT), forwarding);
+  } finally {
+    again.storage.close();
+  }
+}
+
+/** Throws CORRUPT for a file that cannot be copied, before anything is written to it; a living owner may move it meanwhile. */
+function ensureSound(file: StateFile): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      walkedSource(file);
+      return;
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** Begun again while the fenced owner still moves the file: it can finish at most what it is doing now. */
+function copyRetrying(
+  place: Place,
+  temporary: string,
+  hasher: Hasher,
+  writer: number,
+  file: StateFile,
+): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      run(writeCopy(place, temporary, hasher, walkedSource(file), writer));
+      return;
+    } catch (error) {
+      const moved = error instanceof PerdureError && error.code === "CORRUPT";
+      if (!moved || attempt === ATTEMPTS) throw error;
+      place.remove(temporary);
+    }
+  }
+}
+
+function renameNew(place: Place, temporary: string, name: string, file: StateFile): void {
+  try {
+    place.rename(temporary, name);
+  } catch (error) {
+    if (error instanceof PerdureError && error.code === "NOT_FOUND") throw overtaken(file);
+    throw error;
+  }
+  place.flush();
+}
+
+const overtaken = (file: StateFile) =>
+  new PerdureError(
+    "LOCKED",
+    `${file.label}: another process is taking this file over; open it again when it is done`,
+  );
+
+function walkedSource(file: StateFile): CopySource {
+  const { newest } = readSuperblocks(file);
+  const { walk } = findCommit(file, newest);
+  const { map, snapshots, forks } = replay(file, walk);
+  return {
+    file,
+    map,
+    snapshots: snapshots ?? readDirectory(file, newest.directory),
+    forks,
+    sequence: walk.sequence,
+  };
+}
+
+/** Runs a stepwise copy to its end at once. */
+export function run<T>(steps: Generator<unknown, T>): T {
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}

@@ -1,0 +1,50 @@
+/** Reads blocks of an image through its block map; every byte is verified. */
+import { NODE_ENTRIES, SLOT_BYTES } from "../format/constants.js";
+import { nodeDigestOffset, nodeSlot } from "../format/node.js";
+import type { BlockMap } from "./block-map.js";
+import type { StateFile } from "./state-file.js";
+
+/** Reads one block into `into` (4096 bytes); false when it was never written: then `into` is zeros. */
+export function readBlock(file: StateFile, map: BlockMap, block: number, into: Uint8Array): boolean {
+  const node = map.locate(block);
+  if (node === null) {
+    into.fill(0);
+    return false;
+  }
+  const entry = block % NODE_ENTRIES;
+  file.readVerified(nodeSlot(node.view, entry), into, node.view, nodeDigestOffset(entry), `block ${block}`);
+  return true;
+}
+
+/** Reads `count` blocks from `block` on; neighbours in the file with one call. */
+export function readBlocks(
+  file: StateFile,
+  map: BlockMap,
+  block: number,
+  count: number,
+  into: Uint8Array,
+): void {
+  for (let done = 0; done < count; ) {
+    const node = map.locate(block + done);
+    const part = into.subarray(done * SLOT_BYTES);
+    if (node === null) {
+      part.fill(0, 0, SLOT_BYTES);
+      done++;
+      continue;
+    }
+    const entry = (block + done) % NODE_ENTRIES;
+    const slot = nodeSlot(node.view, entry);
+    const most = Math.min(count - done, NODE_ENTRIES - entry);
+    let run = 1;
+    while (run < most && nodeSlot(node.view, entry + run) === slot + run) run++;
+    file.readInto(slot, part.subarray(0, run * SLOT_BYTES));
+    for (let i = 0; i < run; i++) {
+      const bytes = part.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
+      if (file.hasher.matches(bytes, node.view, nodeDigestOffset(entry + i))) continue;
+      throw file.corrupt(
+        `block ${block + done + i} in slot ${slot + i} does not have the digest that it was written with`,
+      );
+    }
+    done += run;
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * The writer's lock: numbered records beside the file, the highest number wins, and only the dead are passed over. FORMAT.md §8 and §9. A
+ * record is complete before it gets its name, so one without content lost it in a power cut, and its owner with it.
+ */
+import { isZero } from "../base/bytes.js";
+import { PerdureError } from "../base/errors.js";
+import {
+  decodeLock,
+  encodeLock,
+  type LockRecord,
+  lockName,
+  parseLockName,
+  temporaryName,
+} from "../format/side-files.js";
+import type { Processes } from "../storage/processes.js";
+import type { Place } from "../storage/storage.js";
+import { randomNonce } from "./random.js";
+
+export interface Lock {
+  readonly n: number;
+  release(): void;
+  /** Removes the records below this one, whoever they belong to: their owners are fenced by now. */
+  removeLower(): void;
+}
+
+interface Found {
+  n: number;
+  record: LockRecord | null;
+  dead: boolean;
+}
+
+const ATTEMPTS = 5;
+
+/** What a lock is taken for. */
+export interface Candidate {
+  /** The writer number in the superblock of the file that the caller has open now, after opening it anew. */
+  writerOfReopened(): number;
+}
+
+/**
+ * Takes the lock of `name`, or throws LOCKED saying who has it. With `force` records not proven dead are passed over, and stay.
+ */
+export function acquireLock(
+  place: Place,
+  name: string,
+  processes: Processes,
+  candidate: Candidate,
+  force: boolean,
+): Lock {
+  const nonce = randomNonce();
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (attempt > 0) processes.wait(1 + Math.random() * 10);
+    const before = listLocks(place, name, processes);
+    const blocking = before.find((each) => !each.dead);
+    if (blocking && !force) throw lockedBy(place, name, blocking, processes);
+    const n = 1 + Math.max(candidate.writerOfReopened(), ...before.map((each) => each.n));
+    if (!linkRecord(place, name, { writer: n, nonce, process: processes.self })) continue;
+    const lock = {
+      n,
+      release: () => release(place, name, n, nonce),
+      removeLower: () => removeLower(place, name, n),
+    };
+    const writer = candidate.writerOfReopened();
+    const after = listLocks(place, name, processes).filter((each) => each.n !== n);
+    const rival = after.some((each) => each.n > n || (!force && !each.dead));
+    if (rival || writer >= n) {
+      lock.release();
+      continue;
+    }
+    for (const each of after) if (each.dead) place.remove(lockName(name, each.n));
+    return lock;
+  }
+  throw new PerdureError(
+    "LOCKED",
+    `${place.label}/${name}: other processes are opening this file at the same time; try again`,
+  );
+}
+
+function listLocks(place: Place, name: string, processes: Processes): Found[] {
+  return listNumbers(place, name).flatMap((n) => {
+    const bytes = place.readFile(lockName(name, n));
+    if (bytes === null) return [];
+    const record = decodeLock(bytes);
+    return { n, record, dead: record === null ? isZero(bytes) : processes.isDead(record.process) };
+  });
+}
+
+/** Whether there are records below `n`: after `acquireLock` these are of owners not proven dead. */
+export function hasLower(place: Place, name: string, n: number): boolean {
+  return listNumbers(place, name).some((each) => each < n);
+}
+
+function listNumbers(place: Place, name: string): number[] {
+  return place.list(lockName(name, 0).slice(0, -1)).flatMap((file) => parseLockName(name, file) ?? []);
+}
+
+function lockedBy(place: Place, name: string, { n, record }: Found, processes: Processes): PerdureError {
+  const path = `${place.label}/${name}`;
+  if (record === null) {
+    return new PerdureError(
+      "LOCKED",
+      `${path} has a lock record (number ${n}) that cannot be read; if no process writes this file, run: perdure unlock ${name}`,
+    );
+  }
+  const { pid, pidNamespace, boot, machine } = record.process;
+  const { self } = processes;
+  const here =
+    pid === self.pid && pidNamespace === self.pidNamespace && boot === self.boot && machine === self.machine;
+  if (here)
+    return new PerdureError(
+      "LOCKED",
+      `${path} is open for writing in this process already; close that handle first`,
+    );
+  const where =
+    machine === self.machine && boot === self.boot && pidNamespace === self.pidNamespace
+      ? ""
+      : ", of another machine or container";
+  return new PerdureError(
+    "LOCKED",
+    `${path} is being written by process ${pid}${where}; end it or open with readOnly, or take over with: perdure unlock ${name}`,
+  );
+}
+
+/** False when the number is taken. */
+function linkRecord(place: Place, name: string, record: LockRecord): boolean {
+  return linkFile(
+    place,
+    temporaryName(name, randomNonce()),
+    lockName(name, record.writer),
+    encodeLock(record),
+  );
+}
+
+/** Gives a small file its name when it is complete; false when the name is taken (or a winner tidied the unnamed file away). */
+export function linkFile(place: Place, temporary: string, name: string, bytes: Uint8Array): boolean {
+  const storage = place.createExclusive(temporary);
+  if (storage === null) return false;
+  try {
+    storage.write(0, bytes);
+  } finally {
+    storage.close();
+  }
+  try {
+    return place.link(temporary, name);
+  } catch (error) {
+    if (error instanceof PerdureError && error.code === "NOT_FOUND") return false;
+    throw error;
+  } finally {
+    place.remove(temporary);
+  }
+}
+
+function release(place: Place, name: string, n: number, nonce: string): void {
+  const bytes = place.readFile(lockName(name, n));
+  if (bytes !== null && decodeLock(bytes)?.nonce === nonce) place.remove(lockName(name, n));
+}
+
+function removeLower(place: Place, name: string, n: number): void {
+  for (const lower of listNumbers(place, name)) if (lower < n) place.remove(lockName(name, lower));
+}

@@ -1,0 +1,171 @@
+/**
+ * The ways to get a `Pager`: a name in a place, with the writer's lock, or a bare storage that nobody else can open.
+ */
+import { PerdureError } from "../base/errors.js";
+import { decodeLock, newName, temporaryName } from "../format/side-files.js";
+import type { Hasher } from "../hash/hasher.js";
+import type { Processes } from "../storage/processes.js";
+import type { Place, Storage } from "../storage/storage.js";
+import { copyState } from "./copy.js";
+import { createFile, openFile, relocate, run } from "./files.js";
+import { acquireLock, hasLower, type Lock } from "./lock.js";
+import { Pager } from "./pager.js";
+import { listPins } from "./pins.js";
+import { readSuperblocks, recover, type Superblocks } from "./recover.js";
+import { StateFile } from "./state-file.js";
+import { DEFAULT_LIMITS, type Limits, WriterState } from "./writer-state.js";
+
+export interface PagerOptions {
+  /** Create the file when there is none; default true. */
+  create?: boolean;
+  /** Take the writer's place although its owner is not proven dead. */
+  takeover?: boolean;
+  limits?: Partial<Limits>;
+}
+
+/** How often opening begins again because another process replaced the file meanwhile. */
+const ATTEMPTS = 5;
+
+/** Opens `name` for writing. LOCKED, NOT_FOUND, CORRUPT, VERSION, NO_SPACE, READ_ONLY, IO. */
+export function openPager(
+  place: Place,
+  name: string,
+  hasher: Hasher,
+  processes: Processes,
+  options: PagerOptions = {},
+): Pager {
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  if (!place.exists(name)) {
+    if (options.create === false)
+      throw new PerdureError("NOT_FOUND", `there is no file ${place.label}/${name}`);
+    createFile(place, name, hasher);
+  }
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const opening = new Opening(place, name, hasher, processes, limits);
+    const state = opening.open(options.takeover === true);
+    if (state === null) continue;
+    const { lock } = opening;
+    const home = {
+      place,
+      name,
+      lock: lock!,
+      reopen: () => opening.recoverOwn(),
+      pinnedSnapshots: () =>
+        listPins(place, name, state.newest.uuid, hasher, processes).flatMap(({ snapshot }) => snapshot ?? []),
+    };
+    return new Pager(state, home, hasher);
+  }
+  throw new PerdureError(
+    "LOCKED",
+    `${place.label}/${name}: other processes keep replacing the file; try again`,
+  );
+}
+
+/** Opens a storage that this process has for itself; an empty one becomes a new state file. */
+export function openPagerOn(storage: Storage, hasher: Hasher, options: PagerOptions = {}): Pager {
+  const file = new StateFile(storage, hasher, "storage");
+  if (storage.size() === 0) {
+    if (options.create === false) throw new PerdureError("NOT_FOUND", "the storage is empty");
+    run(copyState(null, file, 0));
+    storage.flush();
+  }
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const start = ({ newest, fallback }: Superblocks) =>
+    new WriterState(file, newest, fallback, newest.writer + 1, limits, false, () => []);
+  return new Pager(recover(start, file), null, hasher);
+}
+
+class Opening {
+  lock: Lock | null = null;
+  private file: StateFile | null = null;
+
+  constructor(
+    private readonly place: Place,
+    private readonly name: string,
+    private readonly hasher: Hasher,
+    private readonly processes: Processes,
+    private readonly limits: Limits,
+  ) {}
+
+  /** Null when the file was replaced by another process meanwhile. */
+  open(takeover: boolean): WriterState | null {
+    try {
+      const { place, name, hasher } = this;
+      this.reopen();
+      this.lock = acquireLock(
+        place,
+        name,
+        this.processes,
+        { writerOfReopened: () => this.reopen() },
+        takeover,
+      );
+      const { n } = this.lock;
+      const forced = takeover && hasLower(place, name, n);
+      if (!forced && !this.file!.isForwarded()) {
+        this.tidy();
+        return this.recoverFile();
+      }
+      if (relocate(place, name, hasher, n, forced)) return this.recoverOwn();
+    } catch (error) {
+      this.letGo();
+      throw error;
+    }
+    this.letGo();
+    return null;
+  }
+
+  /** Opens the copy that this process put under the name; LOCKED when it is another's by now. */
+  recoverOwn(): WriterState {
+    const writer = this.reopen();
+    if (writer !== this.lock!.n) {
+      throw new PerdureError(
+        "LOCKED",
+        `${this.place.label}/${this.name}: another process has taken this file over`,
+      );
+    }
+    const state = this.recoverFile();
+    this.lock!.removeLower();
+    return state;
+  }
+
+  private recoverFile(): WriterState {
+    const { place, name, hasher, processes, limits } = this;
+    const file = this.file!;
+    this.file = null;
+    const start = ({ newest, fallback }: Superblocks) =>
+      new WriterState(file, newest, fallback, this.lock!.n, limits, true, () =>
+        listPins(place, name, newest.uuid, hasher, processes),
+      );
+    try {
+      return recover(start, file);
+    } catch (error) {
+      file.storage.close();
+      throw error;
+    }
+  }
+
+  /** Opens the name anew and returns its writer number. */
+  private reopen(): number {
+    this.file?.storage.close();
+    this.file = null;
+    this.file = openFile(this.place, this.name, "write", this.hasher);
+    return readSuperblocks(this.file).newest.writer;
+  }
+
+  /** Removes what processes that are dead by now have left half done. */
+  private tidy(): void {
+    const { place, name } = this;
+    for (const file of place.list(newName(name, ""))) place.remove(file);
+    for (const file of place.list(temporaryName(name, ""))) {
+      const bytes = place.readFile(file);
+      const record = bytes && decodeLock(bytes);
+      if (record && this.processes.isDead(record.process)) place.remove(file);
+    }
+  }
+
+  private letGo(): void {
+    this.file?.storage.close();
+    this.file = null;
+    this.lock?.release();
+  }
+}

@@ -1,0 +1,400 @@
+/**
+ * The pager: a store of 4096-byte blocks in one file whose commits are atomic, with one contiguous write and one flush. This is the writer's
+ * handle; `Reader` is the other one. It knows files and blocks, and nothing of who wrote the bytes.
+ */
+import { PerdureError } from "../base/errors.js";
+import { nextTurn } from "../base/turn.js";
+import { SLOT_BYTES } from "../format/constants.js";
+import type { SnapshotEntry } from "../format/directory.js";
+import { snapshotNameBytes } from "../format/names.js";
+import { Operation } from "../format/operation.js";
+import type { Hasher } from "../hash/hasher.js";
+import type { Place } from "../storage/storage.js";
+import { BlockMap } from "./block-map.js";
+import { type CheckReport, checkAccounting } from "./check.js";
+import { checkpoint, type DirectoryChange } from "./checkpoint.js";
+import { type Change, commit } from "./commit.js";
+import type { CopySource } from "./copy.js";
+import { copyFile, replaceByCopy } from "./files.js";
+import { readBlocks } from "./image.js";
+import type { Lock } from "./lock.js";
+import type { WriterState } from "./writer-state.js";
+
+export type { Change } from "./commit.js";
+
+/** A state file's name and how its lock is held; null for a storage that nobody else can open. */
+export interface Home {
+  place: Place;
+  name: string;
+  lock: Lock;
+  /** Opens the name again, after it was replaced, as its writer. */
+  reopen(): WriterState;
+  /** Names of snapshots that readers in other processes have open. */
+  pinnedSnapshots(): string[];
+}
+
+export interface CopyOptions {
+  signal?: AbortSignal | undefined;
+  /** Slots written so far and in all, about once a MiB. */
+  onProgress?: ((done: number, total: number) => void) | undefined;
+}
+
+export interface PagerStats {
+  sequence: number;
+  lastFlushed: number;
+  generation: number;
+  fileBytes: number;
+  /** Slots that the image and snapshots reach. */
+  liveSlots: number;
+  chain: { commits: number; slots: number; runs: number };
+  commits: number;
+  checkpoints: number;
+  flushes: number;
+  bytesWritten: number;
+}
+
+export class Pager {
+  private closed = false;
+  private readonly openSnapshots = new Map<string, number>();
+
+  /** See `open.ts` for the ways to get one. */
+  constructor(
+    private state: WriterState,
+    private readonly home: Home | null,
+    private readonly hasher: Hasher,
+  ) {}
+
+  /** Of the last commit; 0 in a new file. Checkpoints take sequence numbers too. */
+  get sequence(): number {
+    return this.state.sequence;
+  }
+
+  /** The last sequence that is known to be durable. */
+  get lastFlushed(): number {
+    return this.state.lastFlushed;
+  }
+
+  get snapshots(): readonly SnapshotEntry[] {
+    this.ensureOpen();
+    return this.state.snapshots;
+  }
+
+  /** Reads `count` blocks from `block` on, spilled ones included; those never written are zeros. CORRUPT when one does not verify. */
+  read(block: number, count: number, into: Uint8Array): void {
+    this.ensureOpen();
+    readBlocks(this.state.file, this.state.map, block, count, into);
+    if (this.state.spilled.size === 0) return;
+    for (let i = 0; i < count; i++) {
+      const spill = this.state.spilled.get(block + i);
+      const bytes = into.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
+      if (spill)
+        this.state.file.readVerified(spill.slot, bytes, spill.digest, 0, `spilled block ${block + i}`);
+    }
+  }
+
+  /** Whether the last commit has this block; one it has not reads as zeros. */
+  has(block: number): boolean {
+    this.ensureOpen();
+    return this.state.map.slotOf(block) !== 0;
+  }
+
+  /**
+   * Commits the changes, and what was spilled, as one. Returns the sequence. With `durable` it is flushed when this returns. Errors: NO_SPACE and IO
+   * leave the last commit in force; after a failed flush, and when FENCED, the handle writes nothing any more.
+   */
+  commit(changes: readonly Change[], durable = true): number {
+    this.ensureOpen();
+    return commit(this.state, changes, durable);
+  }
+
+  /** Writes a block before its commit, so that its memory can be used for something else. Part of the next commit, or dropped by `rollback`. */
+  spill(block: number, bytes: Uint8Array): void {
+    this.ensureOpen();
+    const { state } = this;
+    state.ensureWritable();
+    if (bytes.length !== SLOT_BYTES)
+      throw new PerdureError("INVALID_ARGUMENT", `a block has 4096 bytes, not ${bytes.length}`);
+    let slot = state.spilled.get(block)?.slot ?? state.log.takeForSpill();
+    if (slot === 0) {
+      checkpoint(state, { needed: 64 });
+      slot = state.log.takeForSpill();
+    }
+    state.spilled.delete(block);
+    state.file.write(slot, bytes);
+    state.fileSlots = Math.max(state.fileSlots, slot + 1);
+    const digest = new DataView(new ArrayBuffer(8));
+    state.file.hasher.digest(bytes, digest, 0);
+    state.spilled.set(block, { slot, digest });
+  }
+
+  /** Drops what was spilled: the image is that of the last commit. */
+  rollback(): void {
+    this.ensureOpen();
+    this.state.spilled.clear();
+    this.state.log.dropSpills();
+  }
+
+  /** Makes everything committed so far durable; returns its sequence. */
+  flush(): number {
+    return this.commit([], true);
+  }
+
+  /** The same without blocking the thread, where the storage can. */
+  async flushed(): Promise<number> {
+    this.ensureOpen();
+    const { state } = this;
+    state.ensureWritable();
+    const issued = state.sequence;
+    const { storage } = state.file;
+    if (state.lastFlushed >= issued) return issued;
+    if (!storage.flushAsync) return this.flush();
+    try {
+      await storage.flushAsync();
+    } catch (cause) {
+      state.fail(
+        "IO",
+        "a flush failed, so it is unknown what is durable; close and open the file again",
+        cause,
+      );
+    }
+    state.counters.flushes++;
+    state.lastFlushed = Math.max(state.lastFlushed, issued);
+    if (!this.closed) state.verifyUnfenced();
+    return issued;
+  }
+
+  /** Writes the block map and a superblock, so that opening has nothing to replay. Returns the record's sequence. */
+  checkpoint(): number {
+    this.ensureOpen();
+    return checkpoint(this.state);
+  }
+
+  /** Keeps the last commit under a name. INVALID_ARGUMENT for a name that is in use, empty or longer than 1024 bytes of UTF-8. */
+  createSnapshot(name: string): number {
+    this.ensureOpen();
+    if (snapshotNameBytes(name) === null) {
+      throw new PerdureError("INVALID_ARGUMENT", "the name of a snapshot is 1 to 1024 bytes of UTF-8");
+    }
+    if (this.state.snapshots.some((entry) => entry.name === name)) {
+      throw new PerdureError("INVALID_ARGUMENT", `there is a snapshot "${name}" already`);
+    }
+    return this.changeDirectory({ operation: Operation.CreateSnapshot, name });
+  }
+
+  /** Frees what only this snapshot holds. LOCKED while somebody has it open. */
+  deleteSnapshot(name: string): number {
+    this.snapshot(name);
+    if (this.openSnapshots.has(name) || this.home?.pinnedSnapshots().includes(name)) {
+      throw new PerdureError("LOCKED", `snapshot "${name}" is open; close it first`);
+    }
+    return this.changeDirectory({ operation: Operation.DeleteSnapshot, name });
+  }
+
+  /** Makes the image that of the snapshot again, as a new commit; what was spilled is dropped. */
+  restoreSnapshot(name: string): number {
+    const { root } = this.snapshot(name);
+    this.rollback();
+    return this.changeDirectory({ operation: Operation.Restore, name, image: root });
+  }
+
+  /** A read-only look at a snapshot; it cannot be deleted until this is closed. */
+  openSnapshot(name: string): SnapshotView {
+    const { root, sequence } = this.snapshot(name);
+    const { file } = this.state;
+    const map = new BlockMap(file, root);
+    let open = true;
+    this.openSnapshots.set(name, (this.openSnapshots.get(name) ?? 0) + 1);
+    return {
+      sequence,
+      read: (block, count, into) => {
+        if (!open || this.closed) throw new PerdureError("CLOSED", `snapshot "${name}" is closed`);
+        readBlocks(
+          this.state.file,
+          this.state.file === file ? map : new BlockMap(this.state.file, this.snapshot(name).root),
+          block,
+          count,
+          into,
+        );
+      },
+      close: () => {
+        if (!open) return;
+        open = false;
+        const left = this.openSnapshots.get(name)! - 1;
+        if (left === 0) this.openSnapshots.delete(name);
+        else this.openSnapshots.set(name, left);
+      },
+    };
+  }
+
+  /** Writes the last commit and all snapshots to a new file, while commits go on. Never overwrites. */
+  async backup(place: Place, name: string, options: CopyOptions = {}): Promise<void> {
+    this.ensureOpen();
+    const { state } = this;
+    if (state.log.segments > 0) checkpoint(state);
+    // As a reader's pin would: this reach is kept until the copy is done.
+    const { space } = state;
+    const token = {};
+    space.pinned.set(token, { ...space.newest, runs: [...space.newest.runs] });
+    const { file, newest, snapshots } = state;
+    const source: CopySource = {
+      file,
+      map: new BlockMap(file, newest.image),
+      snapshots,
+      forks: new Map(),
+      sequence: newest.sequence,
+    };
+    try {
+      await this.runCopy(copyFile(place, name, this.hasher, source), options);
+    } finally {
+      space.pinned.delete(token);
+    }
+  }
+
+  /** Replaces the file by a dense copy of itself. Until it is done commits are refused with BUSY. UNSUPPORTED without a place. */
+  async compact(options: CopyOptions = {}): Promise<void> {
+    this.ensureOpen();
+    const { home, state } = this;
+    if (home === null)
+      throw new PerdureError(
+        "UNSUPPORTED",
+        "a storage without a place cannot be replaced by a compacted one",
+      );
+    if (state.spilled.size > 0) throw new PerdureError("BUSY", "compact: commit or roll back first");
+    if (state.log.segments > 0) checkpoint(state);
+    state.ensureWritable();
+    state.frozen = true;
+    try {
+      const source: CopySource = {
+        file: state.file,
+        map: state.map,
+        snapshots: state.snapshots,
+        forks: new Map(),
+        sequence: state.sequence,
+      };
+      await this.runCopy(replaceByCopy(home.place, home.name, this.hasher, home.lock.n, source), options);
+    } catch (error) {
+      if (state.file.isForwarded()) state.failure ??= fenced(state, error);
+      throw error;
+    } finally {
+      state.frozen = false;
+    }
+    this.state = home.reopen();
+    state.file.storage.close();
+  }
+
+  /** Accounting of the file; with `all` every block is read and verified. Never writes. */
+  check(all = false): CheckReport {
+    this.ensureOpen();
+    const { state } = this;
+    const { space, log } = state;
+    return checkAccounting(
+      {
+        file: state.file,
+        map: state.map,
+        snapshots: state.snapshots,
+        forks: state.forks,
+        planes: space,
+        meta: space.meta,
+        runs: log.runs,
+        next: log.next,
+      },
+      all,
+    );
+  }
+
+  stats(): PagerStats {
+    this.ensureOpen();
+    const { state } = this;
+    const live = state.space.image.clone();
+    live.addAll(state.space.held);
+    return {
+      sequence: state.sequence,
+      lastFlushed: state.lastFlushed,
+      generation: state.newest.generation,
+      fileBytes: state.file.storage.size(),
+      liveSlots: live.count(),
+      chain: { commits: state.log.segments, slots: state.log.spentSlots, runs: state.log.runs.length },
+      ...state.counters,
+    };
+  }
+
+  /** Checkpoints and unlocks. A poisoned handle only unlocks. Idempotent; throws when the last commits could not be made durable. */
+  close(): void {
+    if (this.closed) return;
+    const { state } = this;
+    try {
+      if (state.failure === null) {
+        this.rollback();
+        if (state.log.segments > 0) this.checkpointOrFlush();
+      }
+    } finally {
+      this.closed = true;
+      this.home?.lock.release();
+      state.file.storage.close();
+    }
+  }
+
+  /** Lets go of the file without writing anything more, as a crash would, except that the lock is released. */
+  abandon(): void {
+    this.state.failure ??= new PerdureError("CLOSED", `${this.state.file.label}: abandoned`);
+    this.close();
+  }
+
+  private checkpointOrFlush(): void {
+    try {
+      checkpoint(this.state, { closing: true });
+    } catch (error) {
+      // Without room for a checkpoint the chain stays as it is; what it holds is made durable all the same.
+      if (this.state.failure === null) this.state.flush();
+      throw error;
+    }
+  }
+
+  private async runCopy(steps: Generator<number, void>, { signal, onProgress }: CopyOptions): Promise<void> {
+    const { space } = this.state;
+    const total = space.union().count();
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        const step = steps.next();
+        if (step.done) break;
+        onProgress?.(Math.min(step.value, total), total);
+        await nextTurn();
+      }
+    } finally {
+      // Ends the generator, which removes what it has written when it is not done.
+      steps.return();
+    }
+    onProgress?.(total, total);
+  }
+
+  private changeDirectory(change: DirectoryChange): number {
+    return checkpoint(this.state, { change });
+  }
+
+  private snapshot(name: string): SnapshotEntry {
+    this.ensureOpen();
+    const entry = this.state.snapshots.find((each) => each.name === name);
+    if (!entry) throw new PerdureError("NOT_FOUND", `there is no snapshot "${name}"`);
+    return entry;
+  }
+
+  private ensureOpen(): void {
+    if (this.closed) throw new PerdureError("CLOSED", `${this.state.file.label}: this handle is closed`);
+  }
+}
+
+export interface SnapshotView {
+  /** Of the commit that it shows. */
+  readonly sequence: number;
+  read(block: number, count: number, into: Uint8Array): void;
+  close(): void;
+}
+
+function fenced(state: WriterState, cause: unknown): PerdureError {
+  return new PerdureError(
+    "FENCED",
+    `${state.file.label}: replacing the file was interrupted; close and open it again`,
+    { cause },
+  );
+}

@@ -1,0 +1,213 @@
+/**
+ * A reader: sees one commit, verified, until `refresh`, while a writer in any process goes on. Takes no lock; a pin keeps the writer from
+ * reusing what it sees. FORMAT.md §9, "Readers".
+ */
+import { PerdureError } from "../base/errors.js";
+import type { SnapshotEntry } from "../format/directory.js";
+import type { Superblock } from "../format/superblock.js";
+import type { Hasher } from "../hash/hasher.js";
+import type { Processes } from "../storage/processes.js";
+import type { Place } from "../storage/storage.js";
+import { BlockMap } from "./block-map.js";
+import { readDirectory } from "./directory.js";
+import { openFile } from "./files.js";
+import { readBlocks } from "./image.js";
+import { writePin } from "./pins.js";
+import { findCommit, readSuperblocks } from "./recover.js";
+import { applySegment, type Replayed, replay } from "./replay.js";
+import type { StateFile } from "./state-file.js";
+import { append, blocksVerify, nextSegment, type Walk } from "./walk.js";
+
+const ATTEMPTS = 16;
+
+/** What a reader sees, as of one commit. */
+interface Sight {
+  file: StateFile;
+  walk: Walk;
+  replayed: Replayed;
+  /** Takes the pin away; null when none could be written. */
+  unpin: (() => void) | null;
+}
+
+export class Reader {
+  private sight: Sight;
+  private closed = false;
+
+  /** Opens `name`, which must exist; CORRUPT, VERSION, NOT_FOUND. */
+  constructor(
+    private readonly place: Place,
+    private readonly name: string,
+    private readonly hasher: Hasher,
+    private readonly processes: Processes,
+  ) {
+    this.sight = this.look();
+  }
+
+  /** The commit that is seen. */
+  get sequence(): number {
+    return this.sight.walk.sequence;
+  }
+
+  /** Whether a pin protects what is seen; without one a read can fail with STALE. */
+  get pinned(): boolean {
+    return this.sight.unpin !== null;
+  }
+
+  get superblock(): Superblock {
+    return this.sight.walk.superblock;
+  }
+
+  get snapshots(): readonly SnapshotEntry[] {
+    return this.guard(
+      () => this.sight.replayed.snapshots ?? readDirectory(this.sight.file, this.superblock.directory),
+    );
+  }
+
+  /** Reads `count` blocks; those never written are zeros. STALE or CORRUPT when one does not verify. */
+  read(block: number, count: number, into: Uint8Array): void {
+    this.guard(() => readBlocks(this.sight.file, this.sight.replayed.map, block, count, into));
+  }
+
+  /** The same in a snapshot; NOT_FOUND when there is none of this name. */
+  readSnapshot(name: string, block: number, count: number, into: Uint8Array): void {
+    this.guard(() => readBlocks(this.sight.file, this.snapshotMap(name), block, count, into));
+  }
+
+  /** For checks: everything that is known of the file as this reader sees it. */
+  view(): { file: StateFile; walk: Walk; replayed: Replayed } {
+    this.ensureOpen();
+    return this.sight;
+  }
+
+  /** Moves on to the newest commit; returns its sequence. */
+  refresh(): number {
+    this.ensureOpen();
+    if (this.sight.file.isForwarded() || this.hasMoved() || !this.follow()) {
+      const before = this.sight;
+      this.sight = this.look();
+      drop(before);
+    }
+    return this.sequence;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    drop(this.sight);
+  }
+
+  /** Goes on along the chain of the same superblock; false when a record came, which may name other runs and snapshots. */
+  private follow(): boolean {
+    const { file, walk, replayed } = this.sight;
+    for (;;) {
+      const segment = nextSegment(file, walk);
+      if (segment === null) return true;
+      if (segment.record !== null) return false;
+      if (!blocksVerify(file, segment)) return true;
+      append(walk, segment);
+      applySegment(file, walk, replayed, segment);
+    }
+  }
+
+  private look(): Sight {
+    let failed: { generation: number; digest: string } | null = null;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const file = openFile(this.place, this.name, "read", this.hasher);
+      try {
+        const sight = this.lookAt(file);
+        if (sight) return sight;
+      } catch (error) {
+        file.storage.close();
+        // Only what fails twice in the same place, while nothing moved, is damage and not somebody writing.
+        if (!(error instanceof PerdureError && error.code === "CORRUPT")) throw error;
+        const now = { generation: this.generationOf(), digest: error.message };
+        if (failed && failed.generation === now.generation && failed.digest === now.digest) throw error;
+        failed = now;
+        continue;
+      }
+      file.storage.close();
+    }
+    throw new PerdureError(
+      "STALE",
+      `${this.place.label}/${this.name}: the file keeps changing faster than it can be read; try again`,
+    );
+  }
+
+  /** Walks, pins, and looks whether the superblock is still the newest; null when it is not. */
+  private lookAt(file: StateFile): Sight | null {
+    const { newest } = readSuperblocks(file);
+    const { walk } = findCommit(file, newest);
+    const unpin = this.pin(walk);
+    if (readSuperblocks(file).newest.generation !== newest.generation) {
+      unpin?.();
+      return null;
+    }
+    return { file, walk, replayed: replay(file, walk), unpin };
+  }
+
+  private pin(walk: Walk): (() => void) | null {
+    const pin = { superblock: walk.superblock, commit: walk.sequence, snapshot: null };
+    try {
+      return writePin(this.place, this.name, pin, this.hasher, this.processes);
+    } catch (error) {
+      if (error instanceof PerdureError && (error.code === "READ_ONLY" || error.code === "NO_SPACE"))
+        return null;
+      throw error;
+    }
+  }
+
+  private generationOf(): number {
+    try {
+      const file = openFile(this.place, this.name, "read", this.hasher);
+      try {
+        return readSuperblocks(file).newest.generation;
+      } finally {
+        file.storage.close();
+      }
+    } catch {
+      return -1;
+    }
+  }
+
+  private hasMoved(): boolean {
+    try {
+      return readSuperblocks(this.sight.file).newest.generation !== this.superblock.generation;
+    } catch {
+      return true;
+    }
+  }
+
+  private snapshotMap(name: string): BlockMap {
+    const { file, replayed } = this.sight;
+    const entry = this.snapshots.find((each) => each.name === name);
+    if (!entry) throw new PerdureError("NOT_FOUND", `${file.label} has no snapshot "${name}"`);
+    return replayed.forks.get(name) ?? new BlockMap(file, entry.root);
+  }
+
+  /** A slot that does not verify is damage only when the file has not moved on since. */
+  private guard<T>(read: () => T): T {
+    this.ensureOpen();
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof PerdureError && error.code === "CORRUPT") || !this.hasMoved()) throw error;
+      throw new PerdureError(
+        "STALE",
+        `${this.sight.file.label}: what was seen has been overwritten since; call refresh()`,
+        {
+          cause: error,
+        },
+      );
+    }
+  }
+
+  private ensureOpen(): void {
+    if (this.closed)
+      throw new PerdureError("CLOSED", `${this.place.label}/${this.name}: this reader is closed`);
+  }
+}
+
+function drop(sight: Sight): void {
+  sight.unpin?.();
+  sight.file.storage.close();
+}

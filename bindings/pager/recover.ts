@@ -1,0 +1,106 @@
+/**
+ * Opening for writing, once the writer's lock is held and slot 2 is empty: find the one commit that the file holds, make it durable, and go on
+ * from there. FORMAT.md §9, "Opening for writing". Writes nothing until the walk and the scan have ended well.
+ */
+import { PerdureError } from "../base/errors.js";
+import { SLOT_BYTES } from "../format/constants.js";
+import type { Decoded } from "../format/decoded.js";
+import { entryDigestOffset, entrySlot } from "../format/segment.js";
+import { selectSuperblock } from "../format/select.js";
+import { decodeSuperblock, encodeSuperblock, type Superblock } from "../format/superblock.js";
+import { checkpoint, writeSuperblock } from "./checkpoint.js";
+import { Log } from "./log.js";
+import { replay } from "./replay.js";
+import type { StateFile } from "./state-file.js";
+import { cutTornTail, type Segment, scanBeyond, type Walk, walkHeaders } from "./walk.js";
+import type { WriterState } from "./writer-state.js";
+
+export interface Superblocks {
+  newest: Superblock;
+  fallback: Superblock | null;
+}
+
+/** Reads both superblocks and selects; CORRUPT, VERSION or, for a file that was cut short, CORRUPT. */
+export function readSuperblocks(file: StateFile): Superblocks {
+  const decode = (slot: number) => decodeSuperblock(file.read(slot), file.hasher);
+  const found = select(file, decode(0), decode(1));
+  const slots = file.slots();
+  if (slots < found.newest.fileSlots) {
+    throw file.corrupt(
+      `the file has ${slots} slots of 4096 bytes but needs ${found.newest.fileSlots}; it was cut short`,
+    );
+  }
+  return found;
+}
+
+function select(file: StateFile, slot0: Decoded<Superblock>, slot1: Decoded<Superblock>): Superblocks {
+  try {
+    return selectSuperblock(slot0, slot1);
+  } catch (error) {
+    if (error instanceof PerdureError) throw new PerdureError(error.code, `${file.label}: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The commit that the file holds now. Reads only. */
+export function findCommit(file: StateFile, superblock: Superblock): { walk: Walk; tail: boolean } {
+  const walk = cutTornTail(file, walkHeaders(file, superblock));
+  return { walk, tail: scanBeyond(file, walk) };
+}
+
+export function recover(open: (superblocks: Superblocks) => WriterState, file: StateFile): WriterState {
+  const superblocks = readSuperblocks(file);
+  const { walk, tail } = findCommit(file, superblocks.newest);
+  const state = open(superblocks);
+  rewrite(state, walk);
+  state.flush();
+  if (walk.segments.length === 0 && !tail) {
+    // What an earlier writer left at `next` must not become whole again when a later header there is torn.
+    if (walk.next < file.slots()) file.write(walk.next, new Uint8Array(SLOT_BYTES));
+    const raised = {
+      ...state.newest,
+      generation: state.newest.generation + 1,
+      writer: state.writer,
+      time: Date.now(),
+    };
+    writeSuperblock(state, raised);
+    state.fallback = state.newest;
+    state.newest = raised;
+    return state;
+  }
+  const replayed = replay(file, walk, state.observer);
+  state.map = replayed.map;
+  if (replayed.snapshots) state.snapshots = replayed.snapshots;
+  for (const [name, fork] of replayed.forks) state.forks.set(name, fork);
+  state.sequence = walk.sequence;
+  state.digest = walk.digest;
+  state.lastFlushed = walk.sequence;
+  state.log = new Log(walk.runs, walk.next);
+  state.space.nameRuns(walk.knownRuns.slice(state.newest.runs.length));
+  checkpoint(state, { remark: replayed.snapshots !== null });
+  return state;
+}
+
+/** Writes the newest superblock and what no flush is known to cover again, byte for byte the same. */
+function rewrite(state: WriterState, walk: Walk): void {
+  const { file } = state;
+  file.write(state.newest.generation % 2, encodeSuperblock(state.newest, file.hasher));
+  for (const segment of walk.segments) {
+    if (segment.header.sequence <= walk.lastFlushed) continue;
+    const { header, slot, bytes } = segment;
+    file.write(slot, bytes.subarray(0, SLOT_BYTES));
+    if (header.furtherSlots > 0) file.write(header.furtherSlot, bytes.subarray(SLOT_BYTES));
+    rewriteBlocks(file, segment);
+  }
+}
+
+/** Verified as they are read for this: after a failed flush the system may have dropped what the walk still saw. */
+function rewriteBlocks(file: StateFile, { header, view, entries }: Segment): void {
+  const bytes = new Uint8Array(SLOT_BYTES);
+  for (let i = 0; i < entries; i++) {
+    const slot = entrySlot(view, i);
+    if (slot === 0) continue;
+    file.readVerified(slot, bytes, view, entryDigestOffset(i), `a block of commit ${header.sequence}`);
+    file.write(slot, bytes);
+  }
+}

@@ -1,0 +1,30 @@
+// One ES module for each entry of the package, and its declarations beside it. The sources import nothing but each
+// other and Node's own modules, so joining what tsc has written is all there is to do.
+
+import { cpSync, rmSync, statSync } from "node:fs";
+
+const declarations = {
+  name: "declarations",
+  buildStart() {
+    rmSync("dist", { recursive: true, force: true });
+  },
+  writeBundle() {
+    cpSync("build/bindings", "dist/types", {
+      recursive: true,
+      filter: (path) => statSync(path).isDirectory() || path.endsWith(".d.ts"),
+    });
+  },
+};
+
+export default {
+  input: { index: "build/bindings/index.js" },
+  output: { dir: "dist", format: "es", chunkFileNames: "chunks/[name].js", hoistTransitiveImports: false },
+  external: /^node:/,
+  treeshake: { moduleSideEffects: false },
+  plugins: [declarations],
+  onwarn(warning) {
+    // The helper that tsc writes for `using` begins with `this && this.…`, which is meant to be undefined here.
+    if (warning.code === "THIS_IS_UNDEFINED") return;
+    throw new Error(warning.message);
+  },
+};
