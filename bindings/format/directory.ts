@@ -5,7 +5,7 @@
 import { compareBytes, viewOf } from "../base/bytes.js";
 import { MAX_FILE_SLOTS, SLOT_BYTES } from "./constants.js";
 import { type Decoded, damaged, decoded } from "./decoded.js";
-import { decodeName, encodeName } from "./names.js";
+import { decodeName, encodeName, quote } from "./names.js";
 import { rootProblem } from "./runs.js";
 import { DIRECTORY, firstProblem, type Root, readFields, SNAPSHOT, writeFields } from "./schema.js";
 
@@ -75,7 +75,7 @@ export function decodeDirectory(bytes: Uint8Array, fileSlots = MAX_FILE_SLOTS): 
     if (before !== null && compareBytes(before, raw) >= 0)
       return damaged("a directory that is not sorted by name");
     const problem = firstProblem(SNAPSHOT, fields) ?? rootProblem(fields.root, fileSlots);
-    if (problem !== null) return damaged(`snapshot ${JSON.stringify(name)}: ${problem}`);
+    if (problem !== null) return damaged(`snapshot ${quote(name)}: ${problem}`);
     entries.push({ name, ...fields });
     before = raw;
     at = nameAt + nameBytes;

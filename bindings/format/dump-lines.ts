@@ -113,14 +113,6 @@ export class DumpLines {
   }
 }
 
-/** A text from the file in quotes, with everything escaped that a terminal would act on. */
-export function quote(text: string): string {
-  return JSON.stringify(text).replace(
-    /[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
 /** Bytes as people look at them, 16 a line; lines that repeat the one before are left out. */
 export function hexLines(bytes: Uint8Array): string[] {
   const lines: string[] = [];

@@ -17,9 +17,9 @@ import {
   SLOT_BYTES,
 } from "./constants.js";
 import { decodeDirectory } from "./directory.js";
-import { DumpLines, hexLines, quote } from "./dump-lines.js";
+import { DumpLines, hexLines } from "./dump-lines.js";
 import { Plane, planeHas, planeOf } from "./free-map.js";
-import { decodeName } from "./names.js";
+import { decodeName, quote } from "./names.js";
 import { nodeEntryProblem, nodeSlot, validateNode } from "./node.js";
 import { Operation } from "./operation.js";
 import { hasMagic, verifyDigest } from "./preamble.js";

@@ -1,4 +1,4 @@
-/** Names of snapshots as bytes: 1 … 1024 of UTF-8, ordered as bytes. */
+/** Names of snapshots: as bytes, 1 … 1024 of UTF-8 and ordered as such; and in messages. */
 import { MAX_SNAPSHOT_NAME_BYTES } from "./constants.js";
 
 const encoder = new TextEncoder();
@@ -26,4 +26,12 @@ export function decodeName(bytes: Uint8Array): string | null {
   } catch {
     return null;
   }
+}
+
+/** A text from the file in quotes, with everything escaped that a terminal would act on. */
+export function quote(text: string): string {
+  return JSON.stringify(text).replace(
+    /[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }

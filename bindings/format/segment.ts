@@ -118,7 +118,7 @@ const otherFile: Failure = Object.freeze({
 export const headerRules: Rules<Values<typeof HEADER>> = {
   sequence: ({ sequence }) => (sequence >= 1 ? null : "sequence 0"),
   lastFlushed: ({ lastFlushed, sequence }) =>
-    lastFlushed < sequence ? null : `last flushed ${lastFlushed} in the header of ${sequence}`,
+    lastFlushed < sequence ? null : `last flushed ${lastFlushed} in the header of ${u64Text(sequence)}`,
   next: ({ next }) =>
     next >= FIRST_SLOT && next + 2 <= MAX_FILE_SLOTS ? null : `the next header in slot ${next}`,
   operation: ({ operation }) => (operation <= Operation.Restore ? null : `operation ${operation}`),

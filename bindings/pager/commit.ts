@@ -36,8 +36,8 @@ export function commit(state: WriterState, changes: readonly Change[], durable: 
   state.ensureWritable();
   let fresh = 0;
   let discarded = 0;
+  verifyChanges(changes);
   for (const change of changes) {
-    verifyChange(change);
     if (change.bytes === null) discarded += change.count;
     else fresh += change.count;
     for (let i = 0; state.spilled.size > 0 && i < change.count; i++) state.spilled.delete(change.block + i);
@@ -111,28 +111,38 @@ export function commit(state: WriterState, changes: readonly Change[], durable: 
   return state.sequence;
 }
 
-function verifyChange(change: Change): void {
-  const { block, count, bytes } = change;
-  if (
-    !(
-      Number.isInteger(block) &&
-      block >= 0 &&
-      Number.isInteger(count) &&
-      count > 0 &&
-      block + count <= MAX_BLOCK
-    )
-  ) {
-    throw new PerdureError(
-      "INVALID_ARGUMENT",
-      `blocks ${block} … ${block + count - 1} are not blocks of an image`,
-    );
+function verifyChanges(changes: readonly Change[]): void {
+  let ordered = true;
+  let end = 0;
+  for (const { block, count, bytes } of changes) {
+    if (
+      !(
+        Number.isInteger(block) &&
+        block >= 0 &&
+        Number.isInteger(count) &&
+        count > 0 &&
+        block + count <= MAX_BLOCK
+      )
+    ) {
+      throw new PerdureError(
+        "INVALID_ARGUMENT",
+        `${count} blocks from ${block} on are not blocks of an image`,
+      );
+    }
+    if (bytes !== null && bytes.length !== count * SLOT_BYTES) {
+      throw new PerdureError(
+        "INVALID_ARGUMENT",
+        `${count} blocks need ${count * SLOT_BYTES} bytes, not ${bytes.length}`,
+      );
+    }
+    ordered &&= block >= end;
+    end = block + count;
   }
-  if (bytes !== null && bytes.length !== count * SLOT_BYTES) {
-    throw new PerdureError(
-      "INVALID_ARGUMENT",
-      `${count} blocks need ${count * SLOT_BYTES} bytes, not ${bytes.length}`,
-    );
-  }
+  if (ordered) return;
+  const sorted = [...changes].sort((a, b) => a.block - b.block);
+  const twice = sorted.find((change, i) => i > 0 && change.block < sorted[i - 1].block + sorted[i - 1].count);
+  if (twice)
+    throw new PerdureError("INVALID_ARGUMENT", `block ${twice.block} is changed twice in one commit`);
 }
 
 /** Room for a header and `slots` more, after a checkpoint when the chain is long enough or the runs are full. */

@@ -137,6 +137,8 @@ class Opening {
         listPins(place, name, newest.uuid, hasher, processes),
       );
     try {
+      // Whoever created or renamed the file may have died before its name was durable.
+      place.flush();
       return recover(start, file);
     } catch (error) {
       file.storage.close();

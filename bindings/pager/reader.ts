@@ -16,7 +16,15 @@ import { writePin } from "./pins.js";
 import { findCommit, readSuperblocks } from "./recover.js";
 import { applySegment, type Replayed, replay } from "./replay.js";
 import type { StateFile } from "./state-file.js";
-import { append, blocksVerify, nextSegment, type Walk } from "./walk.js";
+import {
+  append,
+  blocksVerify,
+  cutTornTail,
+  nextSegment,
+  readSegment,
+  type Walk,
+  walkHeaders,
+} from "./walk.js";
 
 const ATTEMPTS = 16;
 
@@ -40,7 +48,7 @@ export class Reader {
     private readonly hasher: Hasher,
     private readonly processes: Processes,
   ) {
-    this.sight = this.look();
+    this.sight = this.look(true);
   }
 
   /** The commit that is seen. */
@@ -82,9 +90,9 @@ export class Reader {
   /** Moves on to the newest commit; returns its sequence. */
   refresh(): number {
     this.ensureOpen();
-    if (this.sight.file.isForwarded() || this.hasMoved() || !this.follow()) {
+    if (this.sight.file.isForwarded() || this.hasMoved() || !this.isOnChain() || !this.follow()) {
       const before = this.sight;
-      this.sight = this.look();
+      this.sight = this.look(false);
       drop(before);
     }
     return this.sequence;
@@ -109,12 +117,12 @@ export class Reader {
     }
   }
 
-  private look(): Sight {
+  private look(scan: boolean): Sight {
     let failed: { generation: number; digest: string } | null = null;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const file = openFile(this.place, this.name, "read", this.hasher);
       try {
-        const sight = this.lookAt(file);
+        const sight = this.lookAt(file, scan);
         if (sight) return sight;
       } catch (error) {
         file.storage.close();
@@ -133,10 +141,13 @@ export class Reader {
     );
   }
 
-  /** Walks, pins, and looks whether the superblock is still the newest; null when it is not. */
-  private lookAt(file: StateFile): Sight | null {
+  /**
+   * Walks, pins, and looks whether the superblock is still the newest; null when it is not. The log runs are scanned for lost commits when the file
+   * is opened; later only a writer can have added any.
+   */
+  private lookAt(file: StateFile, scan: boolean): Sight | null {
     const { newest } = readSuperblocks(file);
-    const { walk } = findCommit(file, newest);
+    const walk = scan ? findCommit(file, newest).walk : cutTornTail(file, walkHeaders(file, newest));
     const unpin = this.pin(walk);
     if (readSuperblocks(file).newest.generation !== newest.generation) {
       unpin?.();
@@ -177,6 +188,15 @@ export class Reader {
     }
   }
 
+  /** Whether the commit that is seen is still there: a writer takes one back that it could not write whole. */
+  private isOnChain(): boolean {
+    const { file, walk } = this.sight;
+    const last = walk.segments.at(-1);
+    return (
+      last === undefined || readSegment(file, last.slot, walk.superblock.uuid)?.header.digest === walk.digest
+    );
+  }
+
   private snapshotMap(name: string): BlockMap {
     const { file, replayed } = this.sight;
     const entry = this.snapshots.find((each) => each.name === name);
@@ -184,13 +204,14 @@ export class Reader {
     return replayed.forks.get(name) ?? new BlockMap(file, entry.root);
   }
 
-  /** A slot that does not verify is damage only when the file has not moved on since. */
+  /** A slot that does not verify is damage only when the file has not moved on since, and still holds the commit that is seen. */
   private guard<T>(read: () => T): T {
     this.ensureOpen();
     try {
       return read();
     } catch (error) {
-      if (!(error instanceof PerdureError && error.code === "CORRUPT") || !this.hasMoved()) throw error;
+      if (!(error instanceof PerdureError && error.code === "CORRUPT")) throw error;
+      if (this.isOnChain() && !this.hasMoved()) throw error;
       throw new PerdureError(
         "STALE",
         `${this.sight.file.label}: what was seen has been overwritten since; call refresh()`,

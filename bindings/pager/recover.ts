@@ -42,10 +42,21 @@ function select(file: StateFile, slot0: Decoded<Superblock>, slot1: Decoded<Supe
   }
 }
 
-/** The commit that the file holds now. Reads only. */
+/**
+ * The commit that the file holds now, with proof that nothing flushed is missing after it; CORRUPT when there is proof of the contrary. Reads only. A
+ * writer may go on meanwhile: what looks lost is then found by walking again.
+ */
 export function findCommit(file: StateFile, superblock: Superblock): { walk: Walk; tail: boolean } {
-  const walk = cutTornTail(file, walkHeaders(file, superblock));
-  return { walk, tail: scanBeyond(file, walk) };
+  for (;;) {
+    const walk = cutTornTail(file, walkHeaders(file, superblock));
+    const { tail, lost } = scanBeyond(file, walk);
+    if (lost === null) return { walk, tail };
+    if (cutTornTail(file, walkHeaders(file, superblock)).sequence > walk.sequence) continue;
+    throw file.corrupt(
+      `the chain ends at commit ${walk.sequence}, but commit ${lost.sequence} in slot ${lost.slot} says that ${lost.lastFlushed} was flushed; ` +
+        "flushed commits are damaged (perdure fsck tells more, perdure fsck --salvage copies what is left)",
+    );
+  }
 }
 
 export function recover(open: (superblocks: Superblocks) => WriterState, file: StateFile): WriterState {
@@ -66,6 +77,7 @@ export function recover(open: (superblocks: Superblocks) => WriterState, file: S
     writeSuperblock(state, raised);
     state.fallback = state.newest;
     state.newest = raised;
+    state.verifyUnfenced();
     return state;
   }
   const replayed = replay(file, walk, state.observer);

@@ -105,7 +105,7 @@ export function append(walk: Walk, segment: Segment): void {
 }
 
 /** The header that begins in `slot`, whole and verified, or null. */
-function readSegment(file: StateFile, slot: number, uuid: Uint8Array): Segment | null {
+export function readSegment(file: StateFile, slot: number, uuid: Uint8Array): Segment | null {
   const slots = file.slots();
   if (slot >= slots) return null;
   let bytes = file.read(slot);
@@ -171,11 +171,18 @@ export function blocksVerify(file: StateFile, segment: Segment): boolean {
   return true;
 }
 
+/** A header above the end of a walk, whose `last flushed` proves that flushed commits are missing. */
+export interface LostProof {
+  slot: number;
+  sequence: number;
+  lastFlushed: number;
+}
+
 /**
- * Reads what the walk left of the known log runs. Throws CORRUPT when a header there proves that flushed commits above the end are
- * missing; returns whether there is any valid header above the end (a torn tail).
+ * Reads what the walk left of the known log runs: whether there is any valid header above the end (a torn tail), and whether one of
+ * them proves that flushed commits above the end are missing.
  */
-export function scanBeyond(file: StateFile, walk: Walk): boolean {
+export function scanBeyond(file: StateFile, walk: Walk): { tail: boolean; lost: LostProof | null } {
   const seen = new SlotSet();
   for (const segment of walk.segments) {
     seen.add(segment.slot);
@@ -183,27 +190,33 @@ export function scanBeyond(file: StateFile, walk: Walk): boolean {
     for (let i = 0; i < segment.entries; i++) seen.add(entrySlot(segment.view, i));
   }
   const end = file.slots();
-  let tail = false;
+  const found: { tail: boolean; lost: LostProof | null } = { tail: false, lost: null };
   for (const run of walk.knownRuns) {
     seen.gaps(run.slot, Math.min(run.slot + run.slots, end), (from, count) => {
       for (let at = from; at < from + count; at += CHUNK_SLOTS) {
-        const slots = Math.min(CHUNK_SLOTS, from + count - at);
-        const bytes = file.read(at, slots);
-        for (let i = 0; i < slots; i++) {
-          const first = bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
-          if (first[0] === 0 || !decodeHeader(first, walk.superblock.uuid).ok) continue;
-          const header = readSegment(file, at + i, walk.superblock.uuid)?.header;
-          if (header === undefined || header.sequence <= walk.sequence) continue;
-          tail = true;
-          if (header.lastFlushed > walk.sequence) {
-            throw file.corrupt(
-              `the chain ends at commit ${walk.sequence}, but commit ${header.sequence} in slot ${at + i} says that ${header.lastFlushed} was flushed; ` +
-                "flushed commits are damaged (perdure fsck tells more, perdure fsck --salvage copies what is left)",
-            );
-          }
-        }
+        scanChunk(file, walk, at, Math.min(CHUNK_SLOTS, from + count - at), found);
       }
     });
   }
-  return tail;
+  return found;
+}
+
+function scanChunk(
+  file: StateFile,
+  walk: Walk,
+  from: number,
+  count: number,
+  found: { tail: boolean; lost: LostProof | null },
+): void {
+  const { uuid } = walk.superblock;
+  const bytes = file.read(from, count);
+  for (let i = 0; i < count; i++) {
+    const first = bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
+    if (first[0] === 0 || !decodeHeader(first, uuid).ok) continue;
+    const header = readSegment(file, from + i, uuid)?.header;
+    if (header === undefined || header.sequence <= walk.sequence) continue;
+    found.tail = true;
+    const { sequence, lastFlushed } = header;
+    if (lastFlushed > walk.sequence) found.lost ??= { slot: from + i, sequence, lastFlushed };
+  }
 }

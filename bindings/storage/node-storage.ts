@@ -37,6 +37,7 @@ const maxTransferBytes = 2 ** 30;
 const maxParts = 1024;
 /** Interrupted calls are made again this often, so that a broken file system cannot hold the program for ever. */
 const maxRetries = 1000;
+
 export class NodeStorage implements Storage {
   private closed = false;
   private flushesUnderWay = 0;
