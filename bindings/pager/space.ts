@@ -5,6 +5,7 @@
  * superblock's free map and directory. A slot is free for writing only when it is in none of these, in no retained reach, in no named run, and
  * holds no spilled block: `busy` is the union, computed anew for every checkpoint.
  */
+import { PerdureError } from "../base/errors.js";
 import { FIRST_SLOT, FREE_PAGE_SLOTS } from "../format/constants.js";
 import { freePageCount, freePageOf, Plane, planeOf } from "../format/free-map.js";
 import { nodeDigestOffset } from "../format/node.js";
@@ -42,7 +43,7 @@ export class Space {
   /** Reads the free map of the newest superblock, and the reach of the fallback. */
   static load(file: StateFile, newest: Superblock, fallback: Superblock | null): Space {
     // A replay from the fallback passes all runs that records named up to the newest superblock.
-    const reach = fallback && loadReach(file, fallback, newest.sequence);
+    const reach = fallback && loadFallback(file, fallback, newest.sequence);
     const space = new Space(file, newest, reach);
     reach?.runs.push(...newest.runs);
     return space;
@@ -91,6 +92,16 @@ export class Space {
     }
     for (const slot of spilled) busy.add(slot);
     return busy;
+  }
+}
+
+/** Null when the fallback's trees are damaged: it leads nowhere, so there is nothing to protect. */
+function loadFallback(file: StateFile, fallback: Superblock, upTo: number): Reach | null {
+  try {
+    return loadReach(file, fallback, upTo);
+  } catch (error) {
+    if (error instanceof PerdureError && error.code === "CORRUPT") return null;
+    throw error;
   }
 }
 
