@@ -15,6 +15,8 @@ import type { StateFile } from "./state-file.js";
 import { cutTornTail, type Segment, scanBeyond, type Walk, walkHeaders } from "./walk.js";
 import type { WriterState } from "./writer-state.js";
 
+const ZERO_SLOT = new Uint8Array(SLOT_BYTES);
+
 export interface Superblocks {
   newest: Superblock;
   fallback: Superblock | null;
@@ -63,11 +65,9 @@ export function recover(open: (superblocks: Superblocks) => WriterState, file: S
   const superblocks = readSuperblocks(file);
   const { walk, tail } = findCommit(file, superblocks.newest);
   const state = open(superblocks);
-  rewrite(state, walk);
+  settle(state, walk);
   state.flush();
   if (walk.segments.length === 0 && !tail) {
-    // What an earlier writer left at `next` must not become whole again when a later header there is torn.
-    if (walk.next < file.slots()) file.write(walk.next, new Uint8Array(SLOT_BYTES));
     const raised = {
       ...state.newest,
       generation: state.newest.generation + 1,
@@ -93,10 +93,15 @@ export function recover(open: (superblocks: Superblocks) => WriterState, file: S
   return state;
 }
 
-/** Writes the newest superblock and what no flush is known to cover again, byte for byte the same. */
-function rewrite(state: WriterState, walk: Walk): void {
-  const { file } = state;
-  file.write(state.newest.generation % 2, encodeSuperblock(state.newest, file.hasher));
+/**
+ * Makes the disk say what the walk saw. The newest superblock and what no flush is known to cover are written again, byte for byte the same; what is torn (the
+ * other superblock, a header at `next`) becomes zeros, because a later write there that is torn too could make it whole.
+ */
+function settle(state: WriterState, walk: Walk): void {
+  const { file, newest, fallback } = state;
+  file.write(newest.generation % 2, encodeSuperblock(newest, file.hasher));
+  if (fallback === null) file.write((newest.generation + 1) % 2, ZERO_SLOT);
+  if (walk.next < file.slots()) file.write(walk.next, ZERO_SLOT);
   for (const segment of walk.segments) {
     if (segment.header.sequence <= walk.lastFlushed) continue;
     const { header, slot, bytes } = segment;
