@@ -27,7 +27,7 @@ export function encodeDirectory(entries: readonly SnapshotEntry[]): Uint8Array[]
     .map((entry) => ({ entry, name: encodeName(entry.name) }))
     .sort((a, b) => compareBytes(a.name, b.name));
   const streamBytes = sorted.reduce((sum, { name }) => sum + SNAPSHOT.bytes + name.length, DIRECTORY.bytes);
-  const leafCount = directoryLeafCount(streamBytes);
+  const leafCount = Math.ceil(streamBytes / SLOT_BYTES);
   const bytes = new Uint8Array(leafCount * SLOT_BYTES);
   const view = viewOf(bytes);
   writeFields(view, 0, DIRECTORY, { streamBytes, snapshotCount: sorted.length });
@@ -40,16 +40,6 @@ export function encodeDirectory(entries: readonly SnapshotEntry[]): Uint8Array[]
     at += SNAPSHOT.bytes + name.length;
   });
   return Array.from({ length: leafCount }, (_, i) => bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES));
-}
-
-/** Leaves that a stream of so many bytes takes. */
-export function directoryLeafCount(streamBytes: number): number {
-  return Math.ceil(streamBytes / SLOT_BYTES);
-}
-
-/** How long the stream says it is, from its first leaf. Up to 4 GiB: compare with the file before reading so much. */
-export function directoryStreamBytes(firstLeaf: Uint8Array): number {
-  return viewOf(firstLeaf).getUint32(DIRECTORY.fields.streamBytes.offset, true);
 }
 
 /** Decodes the leaves joined in order; no bytes at all are no snapshots. */

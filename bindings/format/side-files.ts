@@ -17,6 +17,8 @@ export interface ProcessIdentity {
   pid: number;
   /** As the system tells it; equal means the same start. */
   startTime: string | null;
+  /** True when `boot` is the kernel's own and the file lies on a file system that only its machine can mount. */
+  local?: boolean;
 }
 
 /** Content of `name.lock-<n>`. */
@@ -123,8 +125,10 @@ function nonceAfter(prefix: string, file: string): string | null {
   return nonce !== null && /^[0-9a-zA-Z]+$/.test(nonce) ? nonce : null;
 }
 
-function identityFields({ machine, boot, pidNamespace, pid, startTime }: ProcessIdentity): ProcessIdentity {
-  return { machine, boot, pidNamespace, pid, startTime };
+function identityFields(identity: ProcessIdentity): ProcessIdentity {
+  const { machine, boot, pidNamespace, pid, startTime, local } = identity;
+  const fields = { machine, boot, pidNamespace, pid, startTime };
+  return local === true ? { ...fields, local } : fields;
 }
 
 function decodeIdentity(json: unknown): ProcessIdentity | null {
@@ -132,7 +136,7 @@ function decodeIdentity(json: unknown): ProcessIdentity | null {
   const { machine, boot, pidNamespace, pid, startTime } = json;
   if (!isTextOrNull(machine) || !isTextOrNull(boot) || !isTextOrNull(pidNamespace)) return null;
   if (!isCount(pid) || !isTextOrNull(startTime)) return null;
-  return { machine, boot, pidNamespace, pid, startTime };
+  return identityFields({ machine, boot, pidNamespace, pid, startTime, local: json.local === true });
 }
 
 function encodeJson(value: object): Uint8Array {

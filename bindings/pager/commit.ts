@@ -2,12 +2,13 @@
  * Commit: one segment, one write, one flush. FORMAT.md §9.
  */
 import { PerdureError } from "../base/errors.js";
-import { ENTRY_BYTES, MAX_BLOCK, SLOT_BYTES } from "../format/constants.js";
+import { ENTRY_BYTES, SLOT_BYTES } from "../format/constants.js";
 import { entryDigestOffset, headerSlots, Operation, sealHeader, setEntry } from "../format/segment.js";
 import { checkpoint } from "./checkpoint.js";
+import { verifyBlocks } from "./image.js";
 import type { Placement } from "./log.js";
 import { applyEntries } from "./replay.js";
-import type { WriterState } from "./writer-state.js";
+import type { Spill, WriterState } from "./writer-state.js";
 
 /** Consecutive blocks that changed. */
 export interface Change {
@@ -18,6 +19,8 @@ export interface Change {
   bytes: Uint8Array | null;
 }
 
+/** What the u32 `body bytes` of a header can list, with as many spilled blocks beside. */
+const MAX_COMMIT_BLOCKS = 2 ** 26;
 /** Segments up to this size are put together in memory and written at once; larger ones are gathered from where they lie. */
 const STAGED_SLOTS = 256;
 /** How far zeros are written ahead of a small segment that grows the file. */
@@ -34,20 +37,13 @@ const stagingView = new DataView(staging.buffer);
  */
 export function commit(state: WriterState, changes: readonly Change[], durable: boolean): number {
   state.ensureWritable();
-  let fresh = 0;
-  let discarded = 0;
   verifyChanges(changes);
-  for (const change of changes) {
-    if (change.bytes === null) discarded += change.count;
-    else fresh += change.count;
-    for (let i = 0; state.spilled.size > 0 && i < change.count; i++) state.spilled.delete(change.block + i);
-  }
-  const entries = fresh + discarded + state.spilled.size;
+  let fresh = 0;
+  for (const change of changes) if (change.bytes !== null) fresh += change.count;
+  const spills = spillsBeside(state, changes);
+  const entries = changes.reduce((sum, { count }) => sum + count, 0) + spills.size;
   if (entries === 0) {
-    if (durable && state.lastFlushed < state.sequence) {
-      state.flush();
-      state.verifyUnfenced();
-    }
+    if (durable) makeDurable(state);
     return state.sequence;
   }
   const bodyBytes = entries * ENTRY_BYTES;
@@ -69,7 +65,7 @@ export function commit(state: WriterState, changes: readonly Change[], durable: 
     return commit(state, changes, durable);
   }
   const parts: Uint8Array[] = [header];
-  fillEntries(state, changes, view, slotsOf, staged ? headerCount : -1, parts);
+  fillEntries(state, changes, spills, view, slotsOf, staged ? headerCount : -1, parts);
   const fields = {
     uuid: state.newest.uuid,
     sequence: state.sequence + 1,
@@ -103,7 +99,7 @@ export function commit(state: WriterState, changes: readonly Change[], durable: 
   }
   applyEntries(state.map, view, entries, state.observer);
   // Blocks spilled before a checkpoint lie outside the runs that the superblocks name: their reaches learn of them here.
-  const outside = [...state.spilled.values()].filter(({ slot }) => !state.log.contains(slot));
+  const outside = [...spills.values()].filter(({ slot }) => !state.log.contains(slot));
   state.space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));
   state.spilled.clear();
   state.log.advance(placement);
@@ -111,24 +107,30 @@ export function commit(state: WriterState, changes: readonly Change[], durable: 
   return state.sequence;
 }
 
+/** Makes everything committed durable; what was spilled stays uncommitted. */
+export function makeDurable(state: WriterState): void {
+  state.ensureWritable();
+  if (state.lastFlushed >= state.sequence) return;
+  state.flush();
+  state.verifyUnfenced();
+}
+
+/** What was spilled and is not changed again by this commit. The others stay spilled until the commit has succeeded. */
+function spillsBeside({ spilled }: WriterState, changes: readonly Change[]): ReadonlyMap<number, Spill> {
+  if (spilled.size === 0) return spilled;
+  const left = new Map(spilled);
+  for (const { block, count } of changes) for (let i = 0; i < count; i++) left.delete(block + i);
+  return left;
+}
+
 function verifyChanges(changes: readonly Change[]): void {
   let ordered = true;
   let end = 0;
+  let blocks = 0;
   for (const { block, count, bytes } of changes) {
-    if (
-      !(
-        Number.isInteger(block) &&
-        block >= 0 &&
-        Number.isInteger(count) &&
-        count > 0 &&
-        block + count <= MAX_BLOCK
-      )
-    ) {
-      throw new PerdureError(
-        "INVALID_ARGUMENT",
-        `${count} blocks from ${block} on are not blocks of an image`,
-      );
-    }
+    verifyBlocks(block, count);
+    if (count === 0) throw new PerdureError("INVALID_ARGUMENT", `a change of no blocks at ${block}`);
+    blocks += count;
     if (bytes !== null && bytes.length !== count * SLOT_BYTES) {
       throw new PerdureError(
         "INVALID_ARGUMENT",
@@ -137,6 +139,9 @@ function verifyChanges(changes: readonly Change[]): void {
     }
     ordered &&= block >= end;
     end = block + count;
+  }
+  if (blocks > MAX_COMMIT_BLOCKS) {
+    throw new PerdureError("LIMIT", `${blocks} blocks in one commit; it can change ${MAX_COMMIT_BLOCKS}`);
   }
   if (ordered) return;
   const sorted = [...changes].sort((a, b) => a.block - b.block);
@@ -185,6 +190,7 @@ class SlotCursor {
 function fillEntries(
   state: WriterState,
   changes: readonly Change[],
+  spills: ReadonlyMap<number, Spill>,
   view: DataView,
   slots: SlotCursor,
   stagedAt: number,
@@ -194,7 +200,11 @@ function fillEntries(
   let staged = stagedAt;
   for (const { block, count, bytes } of changes) {
     if (bytes === null) {
-      for (let i = 0; i < count; i++) setEntry(view, entry++, block + i, 0);
+      for (let i = 0; i < count; i++) {
+        setEntry(view, entry, block + i, 0);
+        // The staging area still holds the digests of an earlier commit.
+        view.setBigUint64(entryDigestOffset(entry++), 0n, true);
+      }
       continue;
     }
     state.file.hasher.digestBlocks(bytes, view, entryDigestOffset(entry), ENTRY_BYTES);
@@ -204,7 +214,7 @@ function fillEntries(
       staged += count;
     } else parts.push(bytes);
   }
-  for (const [block, spill] of state.spilled) {
+  for (const [block, spill] of spills) {
     setEntry(view, entry, block, spill.slot);
     view.setBigUint64(entryDigestOffset(entry), spill.digest.getBigUint64(0, true), true);
     entry++;

@@ -86,42 +86,24 @@ function* writeCopy(
 }
 
 /**
- * Fences whoever still has the file under `name` open, and replaces it by a copy of the commit that walking it finds. Forced, for a takeover; otherwise
- * only a file that is fenced already (an interrupted relocation) is replaced, and false says that there was none.
+ * Fences whoever still has `file` open, and replaces it under `name` by a copy of the commit that walking it finds. `file` is the one that the lock was
+ * checked on. False when the name leads elsewhere by now: then the caller begins again with a new lock.
  */
-export function relocate(
-  place: Place,
-  name: string,
-  hasher: Hasher,
-  writer: number,
-  forced: boolean,
-): boolean {
-  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const file = openFile(place, name, "write", hasher);
-    try {
-      if (!forced && !file.isForwarded()) return false;
-      ensureSound(file);
-      const forwarding = fence(file, writer);
-      for (const unfinished of place.list(newName(name, ""))) place.remove(unfinished);
-      if (!carries(place, name, hasher, forwarding)) continue;
-      const temporary = newName(name, randomNonce());
-      try {
-        copyRetrying(place, temporary, hasher, writer, file);
-        if (!equalBytes(file.read(FORWARDING_SLOT), forwarding)) throw overtaken(file);
-        renameNew(place, temporary, name, file);
-      } catch (error) {
-        place.remove(temporary);
-        throw error;
-      }
-      return true;
-    } finally {
-      file.storage.close();
-    }
+export function relocate(place: Place, name: string, file: StateFile, writer: number): boolean {
+  ensureSound(file);
+  const forwarding = fence(file, writer);
+  for (const unfinished of place.list(newName(name, ""))) place.remove(unfinished);
+  if (!carries(place, name, file.hasher, forwarding)) return false;
+  const temporary = newName(name, randomNonce());
+  try {
+    copyRetrying(place, temporary, writer, file);
+    if (!equalBytes(file.read(FORWARDING_SLOT), forwarding)) throw overtaken(file);
+    renameNew(place, temporary, name, file);
+  } catch (error) {
+    place.remove(temporary);
+    throw error;
   }
-  throw new PerdureError(
-    "LOCKED",
-    `${place.label}/${name}: other processes keep replacing the file; try again`,
-  );
+  return true;
 }
 
 /**
@@ -182,22 +164,18 @@ function ensureSound(file: StateFile): void {
 }
 
 /** Begun again while the fenced owner still moves the file: it can finish at most what it is doing now. */
-function copyRetrying(
-  place: Place,
-  temporary: string,
-  hasher: Hasher,
-  writer: number,
-  file: StateFile,
-): void {
+function copyRetrying(place: Place, temporary: string, writer: number, file: StateFile): void {
   for (let attempt = 1; ; attempt++) {
     try {
-      run(writeCopy(place, temporary, hasher, walkedSource(file), writer));
-      return;
+      const source = walkedSource(file);
+      run(writeCopy(place, temporary, file.hasher, source, writer));
+      // A checkpoint of the owner meanwhile may have covered what looked like a torn tail.
+      if (readSuperblocks(file).newest.generation === source.generation) return;
+      if (attempt === ATTEMPTS) throw overtaken(file);
     } catch (error) {
-      const moved = error instanceof PerdureError && error.code === "CORRUPT";
-      if (!moved || attempt === ATTEMPTS) throw error;
-      place.remove(temporary);
+      if (!(error instanceof PerdureError && error.code === "CORRUPT") || attempt === ATTEMPTS) throw error;
     }
+    place.remove(temporary);
   }
 }
 
@@ -217,7 +195,7 @@ const overtaken = (file: StateFile) =>
     `${file.label}: another process is taking this file over; open it again when it is done`,
   );
 
-function walkedSource(file: StateFile): CopySource {
+function walkedSource(file: StateFile): CopySource & { generation: number } {
   const { newest } = readSuperblocks(file);
   const { walk } = findCommit(file, newest);
   const { map, snapshots, forks } = replay(file, walk);
@@ -227,6 +205,7 @@ function walkedSource(file: StateFile): CopySource {
     snapshots: snapshots ?? readDirectory(file, newest.directory),
     forks,
     sequence: walk.sequence,
+    generation: newest.generation,
   };
 }
 

@@ -1,5 +1,6 @@
 /** Reads blocks of an image through its block map; every byte is verified. */
-import { NODE_ENTRIES, SLOT_BYTES } from "../format/constants.js";
+import { PerdureError } from "../base/errors.js";
+import { MAX_BLOCK, NODE_ENTRIES, SLOT_BYTES } from "../format/constants.js";
 import { nodeDigestOffset, nodeSlot } from "../format/node.js";
 import type { BlockMap } from "./block-map.js";
 import type { StateFile } from "./state-file.js";
@@ -16,6 +17,13 @@ export function readBlock(file: StateFile, map: BlockMap, block: number, into: U
   return true;
 }
 
+/** INVALID_ARGUMENT unless these are blocks of an image. */
+export function verifyBlocks(block: number, count: number): void {
+  const whole = Number.isSafeInteger(block) && Number.isSafeInteger(count);
+  if (whole && block >= 0 && count >= 0 && block < MAX_BLOCK && block + count <= MAX_BLOCK) return;
+  throw new PerdureError("INVALID_ARGUMENT", `${count} blocks from ${block} on are not blocks of an image`);
+}
+
 /** Reads `count` blocks from `block` on; neighbours in the file with one call. */
 export function readBlocks(
   file: StateFile,
@@ -24,6 +32,10 @@ export function readBlocks(
   count: number,
   into: Uint8Array,
 ): void {
+  verifyBlocks(block, count);
+  if (into.length < count * SLOT_BYTES) {
+    throw new PerdureError("INVALID_ARGUMENT", `${count} blocks do not fit in ${into.length} bytes`);
+  }
   for (let done = 0; done < count; ) {
     const node = map.locate(block + done);
     const part = into.subarray(done * SLOT_BYTES);

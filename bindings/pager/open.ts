@@ -90,7 +90,7 @@ class Opening {
   /** Null when the file was replaced by another process meanwhile. */
   open(takeover: boolean): WriterState | null {
     try {
-      const { place, name, hasher } = this;
+      const { place, name } = this;
       this.reopen();
       this.lock = acquireLock(
         place,
@@ -105,7 +105,7 @@ class Opening {
         this.tidy();
         return this.recoverFile();
       }
-      if (relocate(place, name, hasher, n, forced)) return this.recoverOwn();
+      if (relocate(place, name, this.file!, n)) return this.recoverOwn();
     } catch (error) {
       this.letGo();
       throw error;

@@ -13,10 +13,10 @@ import type { Place } from "../storage/storage.js";
 import { BlockMap } from "./block-map.js";
 import { type CheckReport, checkAccounting } from "./check.js";
 import { checkpoint, type DirectoryChange } from "./checkpoint.js";
-import { type Change, commit } from "./commit.js";
+import { type Change, commit, makeDurable } from "./commit.js";
 import type { CopySource } from "./copy.js";
 import { copyFile, replaceByCopy } from "./files.js";
-import { readBlocks } from "./image.js";
+import { readBlocks, verifyBlocks } from "./image.js";
 import type { Lock } from "./lock.js";
 import type { WriterState } from "./writer-state.js";
 
@@ -95,6 +95,7 @@ export class Pager {
   /** Whether the last commit has this block; one it has not reads as zeros. */
   has(block: number): boolean {
     this.ensureOpen();
+    verifyBlocks(block, 1);
     return this.state.map.slotOf(block) !== 0;
   }
 
@@ -112,6 +113,7 @@ export class Pager {
     this.ensureOpen();
     const { state } = this;
     state.ensureWritable();
+    verifyBlocks(block, 1);
     if (bytes.length !== SLOT_BYTES)
       throw new PerdureError("INVALID_ARGUMENT", `a block has 4096 bytes, not ${bytes.length}`);
     let slot = state.spilled.get(block)?.slot ?? state.log.takeForSpill();
@@ -134,9 +136,11 @@ export class Pager {
     this.state.log.dropSpills();
   }
 
-  /** Makes everything committed so far durable; returns its sequence. */
+  /** Makes everything committed so far durable, not what was spilled since; returns its sequence. */
   flush(): number {
-    return this.commit([], true);
+    this.ensureOpen();
+    makeDurable(this.state);
+    return this.state.sequence;
   }
 
   /** The same without blocking the thread, where the storage can. */
