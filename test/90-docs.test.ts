@@ -1,0 +1,82 @@
+// The documents say only what runs: each TypeScript snippet of the front page is executed, links lead somewhere, and every
+// decision is listed by its number.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+
+function documents(): string[] {
+  const tracked = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "*.md"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  return tracked.split("\n").filter((path) => path !== "" && existsSync(join(root, path)));
+}
+
+/** The anchor that GitHub gives a heading. */
+function anchorOf(heading: string): string {
+  return heading
+    .replace(/^#+\s*/, "")
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s-]/gu, "")
+    .trim()
+    .replace(/\s/g, "-");
+}
+
+describe("documents", () => {
+  const snippets = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/```ts\n(.*?)```/gs)];
+
+  it("the front page has snippets", () => assert.ok(snippets.length > 0));
+
+  snippets.forEach(([, code], i) => {
+    it(`snippet ${i + 1} of the front page runs`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), "perdure-"));
+      // Beside the compiled examples, so that their relative imports mean the same.
+      const path = join(root, "build/examples", `readme-${process.pid}-${i}.mjs`);
+      try {
+        writeFileSync(path, `const directory = ${JSON.stringify(directory)};\n${code}`);
+        await import(pathToFileURL(path).href);
+      } finally {
+        rmSync(path, { force: true });
+        rmSync(directory, { recursive: true });
+      }
+    });
+  });
+
+  it("links between documents lead somewhere", () => {
+    for (const document of documents()) {
+      const text = readFileSync(join(root, document), "utf8");
+      for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target)) continue;
+        const [path, anchor] = target.split("#");
+        const file = path === "" ? join(root, document) : resolve(root, dirname(document), path);
+        assert.ok(existsSync(file), `${document} links to ${target}`);
+        if (anchor === undefined) continue;
+        const anchors =
+          readFileSync(file, "utf8")
+            .match(/^#+ .*$/gm)
+            ?.map(anchorOf) ?? [];
+        assert.ok(
+          anchors.includes(anchor),
+          `${document} links to ${target}, but the anchors are ${anchors.join(" ")}`,
+        );
+      }
+    }
+  });
+
+  it("decisions are numbered without a gap", () => {
+    const numbers = readdirSync(join(root, "docs/adr"))
+      .filter((name) => /^\d/.test(name))
+      .map((name) => Number(name.slice(0, 4)))
+      .sort((a, b) => a - b);
+    assert.deepEqual(
+      numbers,
+      numbers.map((_, i) => i + 1),
+    );
+  });
+});
