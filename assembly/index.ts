@@ -2,5 +2,80 @@
  * What the engine exports to the host: a flat list, no logic.
  */
 
-export { HASH_DIGESTS, HASH_DIGESTS_BYTES, HASH_STAGING, HASH_STAGING_BYTES, MAP_END } from "./base/memory-map";
+export {
+  BUSY,
+  CORRUPT,
+  DOUBLE_FREE,
+  INVALID_ADDRESS,
+  INVALID_ALIGNMENT,
+  INVALID_ARGUMENT,
+  LIMIT,
+  NOT_FOUND,
+  OK,
+  OUT_OF_MEMORY,
+  VERSION,
+} from "./base/codes";
+export {
+  ADDRESS_MIN,
+  DIRTY_COUNT,
+  DIRTY_LIST,
+  EXCHANGE,
+  EXCHANGE_BYTES,
+  GROWTH_LOCK,
+  HASH_DIGESTS,
+  HASH_DIGESTS_BYTES,
+  HASH_STAGING,
+  HASH_STAGING_BYTES,
+  HEADER,
+  HEAP,
+  HEAP_BLOCKS,
+  HEAP_BOUNDS,
+  HEAP_LIMIT,
+  LOW_IMAGE,
+  MAP_END,
+  PAGE_MAP,
+  SPANS,
+  STATES,
+} from "./base/memory-map";
 export { hash, hashAbsorb, hashBegin, hashBlocks, hashFinish, hashTo } from "./block/hash-blocks";
+export {
+  ABSENT,
+  CLEAN,
+  DIRTY,
+  DISCARDED,
+  discard,
+  EMPTY,
+  fetch,
+  forget,
+  revert,
+  settle,
+  touch,
+  unwatch,
+  WATCHED,
+  WATCHED_DIRTY,
+  watch,
+} from "./block/states";
+export {
+  createRegion,
+  giveFrames,
+  isFrameUsed,
+  NO_FRAME,
+  ownersOf,
+  raiseEnd,
+  shareFrame,
+  takeFrames,
+  takeFramesAt,
+} from "./frame/frames";
+export { frameStatistics } from "./frame/statistics";
+export { alloc, blockOf, realloc, release, sizeOf, trim } from "./heap/heap";
+export { heapStatistics } from "./heap/statistics";
+export { format, mount } from "./object/image";
+export {
+  ENTRY_NAME,
+  NAME_BYTES_MAX,
+  registryCount,
+  registryDelete,
+  registryFind,
+  registryNext,
+  registrySet,
+} from "./object/registry";

@@ -47,10 +47,15 @@ export const assemblyPrograms: readonly string[] = ["wasi"];
 /** Files under assembly/ that may contain the words of `writingWords`. */
 export const assemblyWriters: readonly string[] = [
   "assembly/block/hash-blocks.ts", // digests and the hash state, in the volatile zone
+  "assembly/block/states.ts", // block states and the dirty list; zeros, into blocks that become present
+  "assembly/block/access.ts", // the barrier: all other writing, after a touch; results in the exchange area
 ];
 
 /** Functions the engine calls on the host, as `module.name`. */
-export const hostFunctions: readonly string[] = [];
+export const hostFunctions: readonly string[] = [
+  "env.fault", // put the content of a block into memory
+  "env.firstTouch", // something will need a commit
+];
 
 export const allowedWasmImports: readonly string[] = ["env.memory", ...hostFunctions];
 

@@ -130,6 +130,16 @@ describe("format: hostile superblocks", () => {
     }
   });
 
+  it("the next header needs two slots of one run, adjoining runs do not count", () => {
+    const runs = [
+      { slot: 30, slots: 11 },
+      { slot: 41, slots: 2 },
+    ];
+    const reason = (chainNext: number) =>
+      superblockReason(encodeSuperblock(sampleSuperblock({ chainNext, runs }), hasher));
+    assert.deepEqual([39, 40, 41, 42].map(reason), ["ok", "damaged", "ok", "damaged"]);
+  });
+
   it("what decodes after any change encodes to the same again", () => {
     const property = fc.property(superblocks, overwrites(700), (superblock, values) => {
       const decoded = decodeSuperblock(

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { fromHex, isZero, readU64, toHex, viewOf, writeU64 } from "../bindings/base/bytes.js";
+import { compareBytes, fromHex, isZero, readU64, toHex, viewOf, writeU64 } from "../bindings/base/bytes.js";
 import { FREE_PAGE_SLOTS, SLOT_BYTES } from "../bindings/format/constants.js";
 import { decodeDirectory, encodeDirectory } from "../bindings/format/directory.js";
 import { decodeForwarding, encodeForwarding, isForwarded } from "../bindings/format/forwarding.js";
@@ -87,6 +87,15 @@ describe("format: bytes", () => {
     for (const text of ["0", "0g", "0x", " 00"]) assert.equal(fromHex(text), null);
   });
 
+  it("orders byte strings as dictionaries do", () => {
+    const ordered = ["", "a", "ab", "b", "ba", "ä"].map((text) => new TextEncoder().encode(text));
+    ordered.forEach((a, i) => {
+      ordered.forEach((b, j) => {
+        assert.equal(Math.sign(compareBytes(a, b)), Math.sign(i - j));
+      });
+    });
+  });
+
   it("finds a single bit wherever the bytes begin and end", () => {
     const buffer = new Uint8Array(64);
     for (let start = 0; start < 9; start++) {
@@ -134,8 +143,8 @@ describe("format: round trips", () => {
       chainNext: 3,
       runs: [
         { slot: end - 9, slots: 9 },
-        { slot: 3, slots: 1 },
-        { slot: 4, slots: 1 },
+        { slot: 3, slots: 2 },
+        { slot: 5, slots: 1 },
       ],
     });
     const bytes = encodeSuperblock(superblock, hasher);
@@ -258,13 +267,16 @@ describe("format: round trips", () => {
     const newer = superblock.slice();
     newer[8] = 2;
     const before = [header.slice(), superblock.slice(), newer.slice()];
+    const unchanged = (): void => assert.deepEqual([header, superblock, newer], before);
     verifyHeader(header, hasher);
     assert.throws(() => verifyHeader(header, failing));
+    unchanged();
     for (const bytes of [superblock, newer]) {
       decodeSuperblock(bytes, hasher);
+      unchanged();
       assert.throws(() => decodeSuperblock(bytes, failing));
+      unchanged();
     }
-    assert.deepEqual([header, superblock, newer], before);
   });
 
   it("records", () => {
@@ -379,6 +391,14 @@ describe("format: side files", () => {
     });
   });
 
+  it("local is told only where it is true", () => {
+    const identity = { machine: null, boot: "b", pidNamespace: null, pid: 1, startTime: null };
+    const lock = (local: unknown) =>
+      decodeLock(encodeLock({ writer: 1, nonce: "n", process: { ...identity, local: local as boolean } }));
+    assert.deepEqual(lock(true)?.process, { ...identity, local: true });
+    for (const value of [false, undefined, 1, "true"]) assert.deepEqual(lock(value)?.process, identity);
+  });
+
   it("what is not a record is null", () => {
     const bytes = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
     const identity = { machine: "m", boot: "b", pidNamespace: "n", pid: 1, startTime: "s" };
@@ -408,8 +428,8 @@ describe("format: side files", () => {
     ]) {
       assert.equal(pin({ ...record, ...changes }), null, JSON.stringify(changes));
     }
-    const notText = bytes(lock);
-    notText[notText.indexOf(0x6d, 60)] = 0xff;
+    const notText = bytes({ ...lock, nonce: "?" });
+    notText[notText.indexOf("?".charCodeAt(0))] = 0xff;
     assert.equal(decodeLock(notText), null);
     const padded = new Uint8Array(MAX_RECORD_BYTES + 1).fill(32);
     padded.set(bytes(lock));
@@ -429,7 +449,7 @@ describe("format: side files", () => {
 
   it("names are found again and no others", () => {
     check(
-      fc.tuple(fc.string({ minLength: 1 }), fc.maxSafeNat(), fc.uint8Array({ minLength: 1 })),
+      fc.tuple(fc.string({ minLength: 1 }), fc.maxSafeNat(), fc.uint8Array({ minLength: 16, maxLength: 16 })),
       ([name, n, raw]) => {
         const nonce = toHex(raw);
         assert.equal(parseLockName(name, lockName(name, n)), n);
@@ -444,6 +464,9 @@ describe("format: side files", () => {
     for (const n of ["", "01", "-1", "1.5", "1e3", "9007199254740992", "1 ", "0x1", "99999999999999999999"]) {
       assert.equal(parseLockName("s", `s.lock-${n}`), null, n);
     }
-    for (const nonce of ["", "a.b", "a/b", "a-b"]) assert.equal(parsePinName("s", `s.pin-${nonce}`), null);
+    // What a user may call a file of their own is not taken for one of ours.
+    for (const nonce of ["", "2024", "a/b", "a-b", "A".repeat(32), "0".repeat(31), "0".repeat(33)]) {
+      assert.equal(parsePinName("s", `s.pin-${nonce}`), null);
+    }
   });
 });

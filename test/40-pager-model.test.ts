@@ -25,7 +25,7 @@ import {
   verifyRange,
   wideShape,
 } from "./support/pager-model.js";
-import { type Subject, subjects } from "./support/pager-subjects.js";
+import { type Subject, subjects, verifyKilled } from "./support/pager-subjects.js";
 import { type Random, withSeed } from "./support/random.js";
 
 const hasher = await WasmHasher.create();
@@ -64,7 +64,11 @@ async function run(random: Random, subject: Subject, campaign: Campaign): Promis
         assert.equal(pager.sequence, sequence + (commits > 0 ? 1 : 0));
         assert.equal(pager.lastFlushed, pager.sequence);
       } else log.push(await performRandom(random, pager, model, shape));
-      if (step % verifyEvery === 0) verifyAgainst(pager, model);
+      if (step % verifyEvery !== 0) continue;
+      verifyAgainst(pager, model);
+      const killed = model.copy();
+      killed.rollback();
+      verifyKilled(subject.bytes(), hasher, killed);
     }
     verifyAgainst(pager, model);
     pager.close();

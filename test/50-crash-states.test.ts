@@ -19,8 +19,9 @@ describe("crash states of the pager", () => {
         explorer.watch();
         const steps: string[] = [];
         try {
+          workload.open();
           for (let i = 0; i < 40; i++) {
-            steps.push(await workload.step());
+            await workload.step((name) => steps.push(name));
             explorer.explore();
           }
         } catch (error) {

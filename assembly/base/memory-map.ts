@@ -1,17 +1,21 @@
 /*
  * The memory map: every fixed address of the engine's linear memory, and nothing else.
  *
- * Addresses are part of the format once a state file depends on them; those below lie in the volatile
- * zone, which no file ever contains. Each area is named by its first byte and its size, areas are listed
- * in ascending order, and the checks at the end keep them apart. The host reads the addresses it
- * needs from the module's exported constants and never repeats them.
- *
- *   0x00000  never used, so that address 0 can mean "none"
- *   0x10000  hash state       72 bytes   accumulators of the hash in progress, bytes absorbed
- *   0x11000  hash digests     4 KiB      digests on their way to the host
- *   0x20000  hash staging     64 KiB     copies of bytes that lie outside this memory
- *   0x30000  end of the map
+ * Each area is named by its first byte and its size, areas are listed in ascending order, and the checks at the end
+ * keep them apart. Addresses from LOW_IMAGE on are part of the format and never change; those below lie in the
+ * volatile zone, which no file contains. The host reads the addresses it needs from the module's exported
+ * constants and never repeats them. docs/ENGINE.md draws the whole map.
  */
+
+export const BLOCK_BYTES: u32 = 4096;
+export const BLOCK_SHIFT: u32 = 12;
+/** Blocks in 4 GiB of linear memory; the high image begins with this block. */
+export const LINEAR_BLOCKS: u32 = 1 << 20;
+
+/** No result of a function and no address of anything lies below, so that 0 means "none" and small numbers are codes. */
+export const ADDRESS_MIN: usize = 0x10000;
+
+// Hashing: the only areas that a memory needs which belongs to a hasher alone.
 
 /** Eight 64-bit accumulators, then the count of bytes absorbed as u64. Aligned to 16. */
 export const HASH_STATE: usize = 0x10000;
@@ -25,13 +29,92 @@ export const HASH_DIGESTS_BYTES: usize = 0x1000;
 export const HASH_STAGING: usize = 0x20000;
 export const HASH_STAGING_BYTES: usize = 0x10000;
 
-/** First byte after everything above. */
+/** First byte after what hashing needs. */
 export const MAP_END: usize = 0x30000;
+
+// The rest of the volatile zone.
+
+/** u32: blocks in the dirty list. */
+export const DIRTY_COUNT: usize = 0x30000;
+/** u32, set by the host: memory must not grow while it is not 0. */
+export const GROWTH_LOCK: usize = 0x30004;
+/** u32, set by the host: the most blocks that the heap may have, 0 for no limit. */
+export const HEAP_LIMIT: usize = 0x30008;
+
+/** Arguments and results that do not fit into parameters. */
+export const EXCHANGE: usize = 0x31000;
+export const EXCHANGE_BYTES: usize = 0x1000;
+
+/** One byte for each linear block; the states are in block/states.ts. */
+export const STATES: usize = 0x100000;
+export const STATES_BYTES: usize = LINEAR_BLOCKS;
+
+/** Linear block numbers, u32, in the order of their first touch. No block is in it twice, so it has room for all. */
+export const DIRTY_LIST: usize = 0x200000;
+export const DIRTY_LIST_BYTES: usize = 4 * LINEAR_BLOCKS;
+
+/** Kept for windows onto the high image. */
+export const WINDOW_TABLE: usize = 0x1000000;
+export const SCRATCH_STACK: usize = 0x2000000;
+export const WINDOWS: usize = 0x4000000;
+
+// The image.
+
+export const LOW_IMAGE: usize = 0x10000000;
+export const LOW_IMAGE_BLOCK: u32 = <u32>(LOW_IMAGE >> BLOCK_SHIFT);
+
+/** One block; its fields are in block/header.ts. */
+export const HEADER: usize = 0x10000000;
+
+/** u16 for each group of 512 heap blocks. */
+export const HEAP_BOUNDS: usize = 0x10001000;
+export const HEAP_BOUNDS_BYTES: usize = 0x1000;
+
+/** A bit for each heap block. */
+export const HEAP_BITMAP: usize = 0x10002000;
+export const HEAP_BITMAP_BYTES: usize = 0x1d800;
+
+/** u32 for each heap block. */
+export const PAGE_MAP: usize = 0x10100000;
+export const PAGE_MAP_BYTES: usize = 0x3b0000;
+
+/** 64 bytes for each span; there cannot be more spans than heap blocks. */
+export const SPANS: usize = 0x10500000;
+export const SPANS_BYTES: usize = 0x3b00000;
+
+/** The heap reaches from here to the end of linear memory. */
+export const HEAP: usize = 0x14000000;
+export const HEAP_BLOCK: u32 = <u32>(HEAP >> BLOCK_SHIFT);
+export const HEAP_BLOCKS: u32 = LINEAR_BLOCKS - HEAP_BLOCK;
 
 if (
   HASH_STATE % 16 != 0 ||
+  HASH_STATE < ADDRESS_MIN ||
   HASH_STATE + HASH_STATE_BYTES > HASH_DIGESTS ||
   HASH_DIGESTS + HASH_DIGESTS_BYTES > HASH_STAGING ||
-  HASH_STAGING + HASH_STAGING_BYTES > MAP_END
+  HASH_STAGING + HASH_STAGING_BYTES > MAP_END ||
+  DIRTY_COUNT < MAP_END ||
+  HEAP_LIMIT + 4 > EXCHANGE ||
+  EXCHANGE + EXCHANGE_BYTES > STATES ||
+  STATES + STATES_BYTES > DIRTY_LIST ||
+  DIRTY_LIST + DIRTY_LIST_BYTES > WINDOW_TABLE ||
+  WINDOW_TABLE > SCRATCH_STACK ||
+  SCRATCH_STACK > WINDOWS ||
+  WINDOWS + 0xc000000 > LOW_IMAGE
 )
-  ERROR("memory map: areas overlap or are misaligned");
+  ERROR("volatile zone: areas overlap or are misaligned");
+
+if (
+  HEADER != LOW_IMAGE ||
+  HEADER + BLOCK_BYTES > HEAP_BOUNDS ||
+  HEAP_BOUNDS + HEAP_BOUNDS_BYTES > HEAP_BITMAP ||
+  HEAP_BITMAP + HEAP_BITMAP_BYTES > PAGE_MAP ||
+  PAGE_MAP + PAGE_MAP_BYTES > SPANS ||
+  SPANS + SPANS_BYTES > HEAP ||
+  HEAP_BLOCKS % 512 != 0 ||
+  HEAP_BOUNDS_BYTES < HEAP_BLOCKS / 256 ||
+  HEAP_BITMAP_BYTES != HEAP_BLOCKS / 8 ||
+  PAGE_MAP_BYTES != HEAP_BLOCKS * 4 ||
+  SPANS_BYTES != HEAP_BLOCKS * 64
+)
+  ERROR("image: areas overlap or have the wrong size");

@@ -14,6 +14,9 @@ export const MAX_RUNS = 256;
 export const MAX_BLOCK = 2 ** 40;
 export const MAX_FILE_SLOTS = 2 ** 48;
 
+/** Generations, sequences and writer numbers above this are refused by writers: counting on from here never reaches 2⁵³. */
+export const MAX_NUMBER = 2 ** 53 - 2 ** 48;
+
 export const NODE_ENTRIES = 256;
 export const NODE_ENTRY_BYTES = 16;
 export const MAX_HEIGHT = 5;

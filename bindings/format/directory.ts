@@ -42,6 +42,11 @@ export function encodeDirectory(entries: readonly SnapshotEntry[]): Uint8Array[]
   return Array.from({ length: leafCount }, (_, i) => bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES));
 }
 
+/** How many leaves there are, as the first one says: up to a million, so compare with the file before reading so many. */
+export function directoryLeafCount(firstLeaf: Uint8Array): number {
+  return Math.ceil(viewOf(firstLeaf).getUint32(DIRECTORY.fields.streamBytes.offset, true) / SLOT_BYTES);
+}
+
 /** Decodes the leaves joined in order; no bytes at all are no snapshots. */
 export function decodeDirectory(bytes: Uint8Array, fileSlots = MAX_FILE_SLOTS): Decoded<SnapshotEntry[]> {
   if (bytes.length === 0) return decoded([]);

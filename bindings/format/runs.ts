@@ -43,10 +43,8 @@ export function runsProblem(runs: readonly Run[], next: number): string | null {
     if (slot < end) return `log runs that overlap at slot ${slot}`;
     end = slot + slots;
   }
-  const inRuns = (wanted: number) => runs.some(({ slot, slots }) => wanted >= slot && wanted < slot + slots);
-  return inRuns(next) && inRuns(next + 1)
-    ? null
-    : `no room for a header at slot ${u64Text(next)} in the log runs`;
+  const holdsNext = runs.some(({ slot, slots }) => next >= slot && next + 2 <= slot + slots);
+  return holdsNext ? null : `no two slots from ${u64Text(next)} on in one of the log runs`;
 }
 
 /** What is wrong with a root in a file of `fileSlots` slots; null when nothing is. */

@@ -122,7 +122,7 @@ function suffix(prefix: string, file: string): string | null {
 
 function nonceAfter(prefix: string, file: string): string | null {
   const nonce = suffix(prefix, file);
-  return nonce !== null && /^[0-9a-zA-Z]+$/.test(nonce) ? nonce : null;
+  return nonce !== null && /^[0-9a-f]{32}$/.test(nonce) ? nonce : null;
 }
 
 function identityFields(identity: ProcessIdentity): ProcessIdentity {

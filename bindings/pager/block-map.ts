@@ -9,7 +9,7 @@
  */
 import { MAX_HEIGHT, NODE_ENTRIES, SLOT_BYTES } from "../format/constants.js";
 import { clearNodeEntry, nodeDigestOffset, nodeSlot, setNodeEntry, validateNode } from "../format/node.js";
-import { EMPTY_ROOT, type Root } from "../format/superblock.js";
+import { EMPTY_ROOT, type Root, type Run } from "../format/superblock.js";
 import type { StateFile } from "./state-file.js";
 
 export class MapNode {
@@ -39,7 +39,7 @@ export class MapNode {
 
 export interface TreeVisitor {
   /** Not called for dirty nodes, which have no slot. */
-  node?(slot: number): boolean;
+  node?(slot: number, height: number): boolean;
   /** `entry` of `node` describes the leaf. */
   leaf?(leaf: number, slot: number, node: MapNode, entry: number): void;
 }
@@ -121,14 +121,15 @@ export class BlockMap {
   }
 
   /**
-   * Gives the dirty nodes the slots from `first` on, in the order of `dirtyNodes`, and computes the digests of their parents' entries.
+   * Gives the dirty nodes the slots of `extents`, in the order of `dirtyNodes`, and computes the digests of their parents' entries.
    * Returns the root. The nodes count as clean from here on; whoever fails to write them sets their slots back to 0.
    */
-  assign(nodes: readonly MapNode[], first: number): Root {
+  assign(nodes: readonly MapNode[], extents: readonly Run[]): Root {
     const digest = new DataView(new ArrayBuffer(8));
     const batch = new Set(nodes);
+    const slots = extents.flatMap(({ slot, slots }) => Array.from({ length: slots }, (_, i) => slot + i));
     nodes.forEach((node, i) => {
-      node.slot = first + i;
+      node.slot = slots[i];
       // Children come first, so their slots are set by now. One that a fork shares may have got its slot there.
       node.children?.forEach((child, index) => {
         if (child === undefined || (!batch.has(child) && nodeSlot(node.view, index) === child.slot)) return;
@@ -147,7 +148,7 @@ export class BlockMap {
    */
   visit(visitor: TreeVisitor): void {
     const top = this.top();
-    if (top) this.visitNode(top, 0, visitor);
+    if (top) this.visitNode(top, 0, visitor, { nodes: this.file.slots() });
   }
 
   /** Drops clean leaves' parents from memory when there are more than `limit` nodes. */
@@ -168,13 +169,16 @@ export class BlockMap {
     });
   }
 
-  private visitNode(node: MapNode, base: number, visitor: TreeVisitor): void {
-    if (visitor.node && node.slot !== 0 && !visitor.node(node.slot)) return;
+  /** `left`: a tree with more nodes than the file has slots reaches some of them many times, and no honest one does. */
+  private visitNode(node: MapNode, base: number, visitor: TreeVisitor, left: { nodes: number }): void {
+    if (node.slot !== 0 && left.nodes-- === 0)
+      throw this.file.corrupt("a tree has more nodes than the file has slots");
+    if (visitor.node && node.slot !== 0 && !visitor.node(node.slot, node.height)) return;
     const span = NODE_ENTRIES ** (node.height - 1);
     for (let i = 0; i < NODE_ENTRIES; i++) {
       if (node.height > 1) {
         const child = this.childOf(node, i);
-        if (child) this.visitNode(child, base + i * span, visitor);
+        if (child) this.visitNode(child, base + i * span, visitor, left);
         continue;
       }
       const slot = nodeSlot(node.view, i);
@@ -197,9 +201,11 @@ export class BlockMap {
   /** The root node; null for an empty tree. */
   top(): MapNode | null {
     if (this.root === null && this.unread.height > 0) {
+      const { slot, height } = this.unread;
+      if (slot >= this.file.slots()) throw this.file.corrupt(`a tree in slot ${slot}, which the file does not have`);
       const digest = new DataView(new ArrayBuffer(8));
       digest.setBigUint64(0, this.unread.digest, true);
-      this.root = this.load(this.unread.slot, this.unread.height, this.owner, digest, 0);
+      this.root = this.load(slot, height, this.owner, digest, 0);
     }
     return this.root;
   }
@@ -207,7 +213,7 @@ export class BlockMap {
   private load(slot: number, height: number, owner: object, digests: DataView, at: number): MapNode {
     const bytes = new Uint8Array(SLOT_BYTES);
     this.file.readVerified(slot, bytes, digests, at, "a map node");
-    const wrong = validateNode(bytes);
+    const wrong = validateNode(bytes, this.file.slots());
     if (wrong !== null) throw this.file.corrupt(`the map node in slot ${slot}: ${wrong}`);
     return new MapNode(height, bytes, slot, owner);
   }

@@ -5,17 +5,18 @@
  * Everything new is prepared beside the old state and installed after the last flush. A write that fails before the first flush is
  * taken back (the record is voided, the nodes become dirty again); a failure after it poisons the handle.
  */
+import { equalBytes } from "../base/bytes.js";
 import { FIRST_SLOT, FREE_PAGE_SLOTS, HEADER_BODY_OFFSET, SLOT_BYTES } from "../format/constants.js";
 import { encodeDirectory, type SnapshotEntry } from "../format/directory.js";
 import { Plane, planeOf } from "../format/free-map.js";
 import { encodeRecordBody, headerSlots, newHeader, Operation, sealHeader } from "../format/segment.js";
 import { EMPTY_ROOT, encodeSuperblock, type Root, type Run, type Superblock } from "../format/superblock.js";
 import { BlockMap, type MapNode } from "./block-map.js";
-import { Log } from "./log.js";
+import { Log, RECORD_SLOTS } from "./log.js";
 import { chooseRuns, SMALL_BUDGET_SLOTS } from "./runs.js";
 import { SlotSet } from "./slot-set.js";
-import { mark, type Space, takeExtent } from "./space.js";
-import type { WriterState } from "./writer-state.js";
+import { mark, type Space, takeExtent, takeExtents } from "./space.js";
+import type { Limits, WriterState } from "./writer-state.js";
 
 export type DirectoryChange =
   | { operation: Operation.CreateSnapshot; name: string }
@@ -24,8 +25,9 @@ export type DirectoryChange =
 
 export interface CheckpointOptions {
   change?: DirectoryChange;
-  /** Slots of a segment that waits to be written into the new runs. */
+  /** Slots of a segment that waits to be written into the new runs, and how many of them continue its header. */
   needed?: number;
+  further?: number;
   /** Small log runs, because the file is being closed. */
   closing?: boolean;
   /** Compute both planes by marking from all roots: the walk that led here changed the directory. */
@@ -59,15 +61,15 @@ export function checkpoint(state: WriterState, options: CheckpointOptions = {}):
   const { space } = state;
   const spilled = [...state.spilled.values()].map((spill) => spill.slot);
   const busy = space.busy(spilled);
-  const runs = nextRuns(state, options, busy);
-  for (const run of runs) busy.addRange(run.slot, run.slots);
-
   const before = { image: space.image.clone(), held: space.held.clone() };
   const sequence = state.sequence + 1;
   const plan = newPlan(state, options);
+  let runs: Run[];
   let digest: bigint;
   try {
     prepare(state, plan, options, sequence, busy);
+    // After the nodes: these are written together, so they go before the log's taking the largest extents.
+    runs = nextRuns(state, options, busy);
     digest = writeRecord(state, options.change, sequence, runs, plan);
   } catch (cause) {
     for (const node of plan.nodes) node.slot = 0;
@@ -91,12 +93,19 @@ export function checkpoint(state: WriterState, options: CheckpointOptions = {}):
   state.sequence = sequence;
   state.digest = digest;
   space.nameRuns(runs);
+  mendNewest(state);
   state.flush();
   writeSuperblock(state, superblock);
   install(state, plan, superblock);
   state.counters.checkpoints++;
   state.verifyUnfenced();
   return sequence;
+}
+
+/** Writes the newest superblock again when it has rotted: it is about to be the only one while the other is overwritten. */
+function mendNewest({ file, newest }: WriterState): void {
+  const expected = encodeSuperblock(newest, file.hasher);
+  if (!equalBytes(file.read(newest.generation % 2), expected)) file.write(newest.generation % 2, expected);
 }
 
 /** Writes and flushes a superblock over the older one. FORMAT.md §9, steps 5 and 6. */
@@ -111,16 +120,27 @@ export function writeSuperblock(state: WriterState, superblock: Superblock): voi
 
 function nextRuns(
   state: WriterState,
-  { needed = 0, closing = false }: CheckpointOptions,
+  { needed = 0, further = 0, closing = false }: CheckpointOptions,
   busy: SlotSet,
 ): Run[] {
   const { log, limits, space } = state;
-  // Twice what the last chain took, within the limit: small while little is written, long when it pays.
-  const wished = Math.max(SMALL_BUDGET_SLOTS, log.spentSlots * 2);
-  state.budget = closing ? SMALL_BUDGET_SLOTS : Math.min(limits.chainSlots, wished);
   const live = space.image.clone();
   live.addAll(space.held);
-  return chooseRuns(busy, { budget: state.budget, needed, typical: log.largestSegment, live: live.count() });
+  state.budget = closing ? SMALL_BUDGET_SLOTS : nextBudget(log, limits);
+  const typical = log.largestSegment;
+  const { chainSlots } = limits;
+  return chooseRuns(busy, { budget: state.budget, needed, further, typical, live: live.count(), chainSlots });
+}
+
+/** Twice what the last chain took, within the limits: small while little is written, long when it pays. */
+function nextBudget(
+  { spentSlots, segments, largestSegment }: Log,
+  { chainSlots, chainCommits }: Limits,
+): number {
+  const wished = Math.max(SMALL_BUDGET_SLOTS, 2 * (spentSlots + largestSegment));
+  const longest =
+    segments === 0 ? chainSlots : Math.ceil((spentSlots / segments) * chainCommits) + RECORD_SLOTS;
+  return Math.min(chainSlots, wished, Math.max(SMALL_BUDGET_SLOTS, longest));
 }
 
 function newPlan(state: WriterState, { change }: CheckpointOptions): Plan {
@@ -179,7 +199,7 @@ function prepare(
 
 function planTree(tree: BlockMap, plan: Plan, busy: SlotSet): { root: Root; nodes: MapNode[] } {
   const nodes = tree.dirtyNodes();
-  const root = tree.assign(nodes, takeExtent(busy, nodes.length));
+  const root = tree.assign(nodes, takeExtents(busy, nodes.length));
   for (const node of nodes) plan.writes.push({ slot: node.slot, bytes: node.bytes });
   return { root, nodes };
 }

@@ -2,12 +2,13 @@
  * Commit: one segment, one write, one flush. FORMAT.md §9.
  */
 import { PerdureError } from "../base/errors.js";
-import { ENTRY_BYTES, SLOT_BYTES } from "../format/constants.js";
+import { ENTRY_BYTES, NODE_ENTRIES, SLOT_BYTES } from "../format/constants.js";
 import { entryDigestOffset, headerSlots, Operation, sealHeader, setEntry } from "../format/segment.js";
 import { checkpoint } from "./checkpoint.js";
 import { verifyBlocks } from "./image.js";
 import type { Placement } from "./log.js";
 import { applyEntries } from "./replay.js";
+import type { Space } from "./space.js";
 import type { Spill, WriterState } from "./writer-state.js";
 
 /** Consecutive blocks that changed. */
@@ -21,6 +22,8 @@ export interface Change {
 
 /** What the u32 `body bytes` of a header can list, with as many spilled blocks beside. */
 const MAX_COMMIT_BLOCKS = 2 ** 26;
+/** Blocks with bytes, 16 GiB of them: half of how far log runs may reach past the end of the file (see `ensureRunsFit`). */
+const MAX_FRESH_BLOCKS = 2 ** 22;
 /** Segments up to this size are put together in memory and written at once; larger ones are gathered from where they lie. */
 const STAGED_SLOTS = 256;
 /** How far zeros are written ahead of a small segment that grows the file. */
@@ -49,7 +52,7 @@ export function commit(state: WriterState, changes: readonly Change[], durable: 
   const bodyBytes = entries * ENTRY_BYTES;
   const headerCount = headerSlots(bodyBytes);
   const slots = headerCount - 1 + fresh;
-  const placement = place(state, slots);
+  const placement = place(state, slots, headerCount - 1);
   const staged = slots < STAGED_SLOTS;
   const header = staged
     ? staging.subarray(0, headerCount * SLOT_BYTES)
@@ -58,12 +61,9 @@ export function commit(state: WriterState, changes: readonly Change[], durable: 
 
   const slotsOf = new SlotCursor(placement);
   slotsOf.next();
-  const furtherSlot = headerCount > 1 ? slotsOf.contiguous(headerCount - 1) : 0;
-  if (furtherSlot < 0) {
-    // The pieces are too short for the header's further slots in one extent: fresh runs hold the segment in one piece.
-    checkpoint(state, { needed: slots + 1 });
-    return commit(state, changes, durable);
-  }
+  const furtherSlot = headerCount > 1 ? slotsOf.next() : 0;
+  for (let slot = 2; slot < headerCount; slot++) slotsOf.next();
+  const space = loadPaths(state, changes, spills);
   const parts: Uint8Array[] = [header];
   fillEntries(state, changes, spills, view, slotsOf, staged ? headerCount : -1, parts);
   const fields = {
@@ -100,11 +100,24 @@ export function commit(state: WriterState, changes: readonly Change[], durable: 
   applyEntries(state.map, view, entries, state.observer);
   // Blocks spilled before a checkpoint lie outside the runs that the superblocks name: their reaches learn of them here.
   const outside = [...spills.values()].filter(({ slot }) => !state.log.contains(slot));
-  state.space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));
+  space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));
   state.spilled.clear();
   state.log.advance(placement);
   state.counters.commits++;
   return state.sequence;
+}
+
+/** Reads what entering the commit in the maps will look at: once the segment is written it is too late to find that damaged. */
+function loadPaths(
+  { map, space }: WriterState,
+  changes: readonly Change[],
+  spills: ReadonlyMap<number, Spill>,
+): Space {
+  for (const { block, count } of changes) {
+    for (let at = block; at < block + count; at += NODE_ENTRIES - (at % NODE_ENTRIES)) map.locate(at);
+  }
+  for (const block of spills.keys()) map.locate(block);
+  return space;
 }
 
 /** Makes everything committed durable; what was spilled stays uncommitted. */
@@ -127,10 +140,12 @@ function verifyChanges(changes: readonly Change[]): void {
   let ordered = true;
   let end = 0;
   let blocks = 0;
+  let fresh = 0;
   for (const { block, count, bytes } of changes) {
     verifyBlocks(block, count);
     if (count === 0) throw new PerdureError("INVALID_ARGUMENT", `a change of no blocks at ${block}`);
     blocks += count;
+    if (bytes !== null) fresh += count;
     if (bytes !== null && bytes.length !== count * SLOT_BYTES) {
       throw new PerdureError(
         "INVALID_ARGUMENT",
@@ -143,6 +158,9 @@ function verifyChanges(changes: readonly Change[]): void {
   if (blocks > MAX_COMMIT_BLOCKS) {
     throw new PerdureError("LIMIT", `${blocks} blocks in one commit; it can change ${MAX_COMMIT_BLOCKS}`);
   }
+  if (fresh > MAX_FRESH_BLOCKS) {
+    throw new PerdureError("LIMIT", `${fresh} blocks to be written in one commit; it can write ${MAX_FRESH_BLOCKS}`);
+  }
   if (ordered) return;
   const sorted = [...changes].sort((a, b) => a.block - b.block);
   const twice = sorted.find((change, i) => i > 0 && change.block < sorted[i - 1].block + sorted[i - 1].count);
@@ -150,15 +168,15 @@ function verifyChanges(changes: readonly Change[]): void {
     throw new PerdureError("INVALID_ARGUMENT", `block ${twice.block} is changed twice in one commit`);
 }
 
-/** Room for a header and `slots` more, after a checkpoint when the chain is long enough or the runs are full. */
-function place(state: WriterState, slots: number): Placement {
+/** Room for a header and `slots` more, of which `further` continue the header, after a checkpoint when the chain is long enough or the runs are full. */
+function place(state: WriterState, slots: number, further: number): Placement {
   const { log, limits } = state;
   if (log.spentSlots < limits.chainSlots && log.segments < limits.chainCommits) {
-    const placement = log.place(slots);
+    const placement = log.place(slots, further);
     if (placement) return placement;
   }
-  checkpoint(state, { needed: slots + 1 });
-  const placement = state.log.place(slots);
+  checkpoint(state, { needed: slots + 1, further });
+  const placement = state.log.place(slots, further);
   if (placement === null) throw new Error(`no room for ${slots} slots in fresh log runs`);
   return placement;
 }
@@ -176,13 +194,6 @@ class SlotCursor {
       this.used = 0;
     }
     return pieces[this.piece].slot + this.used++;
-  }
-
-  /** The first of `count` consecutive slots, or -1 when they are not in one piece. */
-  contiguous(count: number): number {
-    const first = this.next();
-    for (let i = 1; i < count; i++) if (this.next() !== first + i) return -1;
-    return first;
   }
 }
 

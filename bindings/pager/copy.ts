@@ -81,6 +81,8 @@ class Copier {
   private readonly buffer = new Uint8Array(CHUNK_SLOTS * SLOT_BYTES);
   private buffered = 0;
   private yielded = 0;
+  /** Slots of the source. */
+  private readonly copied = new SlotSet();
   /** Copies of nodes and blocks by their old slot; kept only when trees can share them. */
   private readonly nodes = new Map<number, Root>();
   private readonly blocks = new Map<number, number>();
@@ -115,6 +117,7 @@ class Copier {
   private *copyNode(tree: BlockMap, node: MapNode): Generator<number, Root> {
     const known = this.nodes.get(node.slot);
     if (known) return known;
+    if (node.slot !== 0) this.once(node.slot);
     const bytes = new Uint8Array(SLOT_BYTES);
     const view = new DataView(bytes.buffer);
     if (node.height === 1) {
@@ -171,10 +174,17 @@ class Copier {
           `the block in slot ${from} does not have the digest that it was written with`,
         );
       }
+      this.once(from);
       to = this.append(bytes);
       if (this.sharing) this.blocks.set(from, to);
     }
     setNodeEntry(view, entry, to, node.view, nodeDigestOffset(entry));
+  }
+
+  /** Each slot is copied once: a source whose trees lead to the same ones again and again would fill any disk. */
+  private once(slot: number): void {
+    if (this.copied.has(slot)) throw this.source.corrupt(`a tree reaches slot ${slot} twice`);
+    this.copied.add(slot);
   }
 
   /** Writes a tree of its own for `leaves`; leaves of zeros are left out. */
@@ -187,7 +197,7 @@ class Copier {
       tree.set(leaf, this.append(bytes), digest, 0);
     });
     const nodes = tree.dirtyNodes();
-    const root = tree.assign(nodes, this.slot);
+    const root = tree.assign(nodes, [{ slot: this.slot, slots: nodes.length }]);
     for (const node of nodes) this.append(node.bytes);
     return root;
   }

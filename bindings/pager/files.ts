@@ -4,16 +4,19 @@
  */
 import { equalBytes, fromHex } from "../base/bytes.js";
 import { PerdureError } from "../base/errors.js";
-import { FORWARDING_SLOT } from "../format/constants.js";
+import { FORWARDING_SLOT, SLOT_BYTES } from "../format/constants.js";
 import { encodeForwarding } from "../format/forwarding.js";
-import { newName } from "../format/side-files.js";
+import { nodeDigestOffset } from "../format/node.js";
+import { newName, parseNewName } from "../format/side-files.js";
 import type { Hasher } from "../hash/hasher.js";
 import type { Place } from "../storage/storage.js";
+import { BlockMap } from "./block-map.js";
 import { type CopySource, copyState } from "./copy.js";
 import { readDirectory } from "./directory.js";
 import { randomNonce } from "./random.js";
 import { findCommit, readSuperblocks } from "./recover.js";
 import { replay } from "./replay.js";
+import { SlotSet } from "./slot-set.js";
 import { StateFile } from "./state-file.js";
 
 /** How often something that another process moved is begun again. */
@@ -92,7 +95,7 @@ function* writeCopy(
 export function relocate(place: Place, name: string, file: StateFile, writer: number): boolean {
   ensureSound(file);
   const forwarding = fence(file, writer);
-  for (const unfinished of place.list(newName(name, ""))) place.remove(unfinished);
+  removeUnfinished(place, name);
   if (!carries(place, name, file.hasher, forwarding)) return false;
   const temporary = newName(name, randomNonce());
   try {
@@ -131,6 +134,11 @@ export function* replaceByCopy(
   }
 }
 
+/** Removes state files of this name that are not the state yet; whoever was making one finds it gone and gives up. */
+export function removeUnfinished(place: Place, name: string): void {
+  for (const file of place.list(newName(name, ""))) if (parseNewName(name, file) !== null) place.remove(file);
+}
+
 /** Sets slot 2, durably; from here on no owner of this file acknowledges anything. What is not a sound state file is left untouched. */
 function fence(file: StateFile, writer: number): Uint8Array {
   const { newest } = readSuperblocks(file);
@@ -151,15 +159,46 @@ function carries(place: Place, name: string, hasher: Hasher, forwarding: Uint8Ar
   }
 }
 
-/** Throws CORRUPT for a file that cannot be copied, before anything is written to it; a living owner may move it meanwhile. */
+/**
+ * Throws CORRUPT for a file that cannot be copied, before anything is written to it. Only what fails twice in the same place, while nothing moved, is
+ * damage; a living owner may move the file faster than it can be read, until it is fenced.
+ */
 function ensureSound(file: StateFile): void {
-  for (let attempt = 1; ; attempt++) {
+  let failed = "";
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const { generation } = readSuperblocks(file).newest;
     try {
-      walkedSource(file);
+      verifySource(walkedSource(file));
       return;
     } catch (error) {
-      if (attempt === ATTEMPTS) throw error;
+      if (!(error instanceof PerdureError && error.code === "CORRUPT")) throw error;
+      const now = `${generation} ${error.message}`;
+      if (now === failed) throw error;
+      failed = now;
     }
+  }
+}
+
+/** Fails where copying `source` would. */
+function verifySource({ file, map, snapshots, forks }: CopySource): void {
+  const bytes = new Uint8Array(SLOT_BYTES);
+  const seen = new SlotSet();
+  const isNew = (slot: number): boolean => {
+    if (!seen.has(slot)) {
+      seen.add(slot);
+      return true;
+    }
+    if (snapshots.length === 0) throw file.corrupt(`a tree reaches slot ${slot} twice`);
+    return false;
+  };
+  const trees = snapshots.map(({ name, root }) => forks.get(name) ?? new BlockMap(file, root));
+  for (const tree of [map, ...trees]) {
+    tree.visit({
+      node: isNew,
+      leaf: (block, slot, node, entry) => {
+        if (isNew(slot)) file.readVerified(slot, bytes, node.view, nodeDigestOffset(entry), `block ${block}`);
+      },
+    });
   }
 }
 

@@ -4,11 +4,13 @@
  */
 import { isZero } from "../base/bytes.js";
 import { PerdureError } from "../base/errors.js";
+import { MAX_NUMBER } from "../format/constants.js";
 import {
   decodeLock,
   encodeLock,
   type LockRecord,
   lockName,
+  MAX_RECORD_BYTES,
   parseLockName,
   temporaryName,
 } from "../format/side-files.js";
@@ -54,21 +56,31 @@ export function acquireLock(
     const blocking = before.find((each) => !each.dead);
     if (blocking && !force) throw lockedBy(place, name, blocking, processes);
     const n = 1 + Math.max(candidate.writerOfReopened(), ...before.map((each) => each.n));
+    if (n > MAX_NUMBER) {
+      throw new PerdureError(
+        "LIMIT",
+        `${place.label}/${name}: there is no writer number left after ${n - 1}`,
+      );
+    }
     if (!linkRecord(place, name, { writer: n, nonce, process: processes.self })) continue;
     const lock = {
       n,
       release: () => release(place, name, n, nonce),
       removeLower: () => removeLower(place, name, n),
     };
-    const writer = candidate.writerOfReopened();
-    const after = listLocks(place, name, processes).filter((each) => each.n !== n);
-    const rival = after.some((each) => each.n > n || (!force && !each.dead));
-    if (rival || writer >= n) {
+    try {
+      const writer = candidate.writerOfReopened();
+      const after = listLocks(place, name, processes).filter((each) => each.n !== n);
+      const rival = after.some((each) => each.n > n || (!force && !each.dead));
+      if (!rival && writer < n) {
+        for (const each of after) if (each.dead) place.remove(lockName(name, each.n));
+        return lock;
+      }
+    } catch (error) {
       lock.release();
-      continue;
+      throw error;
     }
-    for (const each of after) if (each.dead) place.remove(lockName(name, each.n));
-    return lock;
+    lock.release();
   }
   throw new PerdureError(
     "LOCKED",
@@ -78,8 +90,9 @@ export function acquireLock(
 
 function listLocks(place: Place, name: string, processes: Processes): Found[] {
   return listNumbers(place, name).flatMap((n) => {
-    const bytes = place.readFile(lockName(name, n));
-    if (bytes === null) return [];
+    const bytes = readRecord(place, lockName(name, n), MAX_RECORD_BYTES);
+    if (bytes === "gone") return [];
+    if (bytes === "unreadable") return { n, record: null, dead: false };
     const record = decodeLock(bytes);
     return { n, record, dead: record === null ? isZero(bytes) : processes.isDead(record.process) };
   });
@@ -147,6 +160,30 @@ export function linkFile(place: Place, temporary: string, name: string, bytes: U
     throw error;
   } finally {
     place.remove(temporary);
+  }
+}
+
+/** A lock or pin record, whatever somebody may have put there: what is longer than any record, or not a file at all, is not read. */
+export function readRecord(
+  place: Place,
+  name: string,
+  mostBytes: number,
+): Uint8Array | "gone" | "unreadable" {
+  try {
+    const storage = place.open(name, "read");
+    try {
+      const size = storage.size();
+      if (size > mostBytes) return "unreadable";
+      const bytes = new Uint8Array(size);
+      return bytes.subarray(0, storage.read(0, bytes));
+    } finally {
+      storage.close();
+    }
+  } catch (error) {
+    if (!(error instanceof PerdureError)) throw error;
+    if (error.code === "NOT_FOUND") return "gone";
+    if (error.code === "INVALID_ARGUMENT") return "unreadable";
+    throw error;
   }
 }
 

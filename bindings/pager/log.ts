@@ -7,8 +7,9 @@ import type { Run } from "../format/superblock.js";
 
 /** Slots kept from `next` on; the largest record takes both. */
 export const RECORD_SLOTS = 2;
-/** A segment is written in at most this many pieces; a more fragmented one checkpoints first. */
-const MAX_PIECES = 4;
+/** A segment lies in four pieces at most and one more for each so many slots; a more fragmented one checkpoints first. */
+export const PIECE_SLOTS = 16;
+const MIN_PIECES = 4;
 
 export interface Placement {
   /** Extents in writing order; the first begins with the header. */
@@ -46,19 +47,13 @@ export class Log {
     return this.runs.some((run) => slot >= run.slot && slot < run.slot + run.slots);
   }
 
-  /** Lays out a header slot at `next` and `slots` more; null when they do not fit. */
-  place(slots: number): Placement | null {
-    const pieces: Run[] = [];
-    let at: Position;
-    if (this.spillAt === null) {
-      at = { run: this.run, slot: this.next };
-      if (!this.take(at, slots + 1, pieces)) return null;
-    } else {
-      pieces.push({ slot: this.next, slots: 1 });
-      at = { ...this.spillAt };
-      if (!this.take(at, slots, pieces)) return null;
-    }
-    if (!this.roomForRecord(at)) return null;
+  /** Lays out a header slot at `next` and `slots` more, of which the first `further` lie in one piece; null when they do not fit. */
+  place(slots: number, further = 0): Placement | null {
+    const pieces: Run[] = [{ slot: this.next, slots: 1 }];
+    const at = this.spillAt === null ? { run: this.run, slot: this.next + 1 } : { ...this.spillAt };
+    if (!this.skipTo(at, further)) return null;
+    if (!this.take(at, slots, pieces)) return null;
+    if (!this.skipTo(at, RECORD_SLOTS)) return null;
     return { pieces, next: at.slot, run: at.run };
   }
 
@@ -94,28 +89,37 @@ export class Log {
 
   /** Moves `at` over `slots` slots and appends their extents; false when the runs end or too many pieces are needed. */
   private take(at: Position, slots: number, pieces: Run[]): boolean {
+    const most = MIN_PIECES + Math.floor(slots / PIECE_SLOTS);
     let left = slots;
     while (left > 0) {
       const run = this.runs[at.run];
       const here = Math.min(left, run.slot + run.slots - at.slot);
-      if (here > 0) pieces.push({ slot: at.slot, slots: here });
+      if (here > 0) append(pieces, at.slot, here);
       left -= here;
       at.slot += here;
       if (left === 0) break;
-      if (at.run + 1 >= this.runs.length || pieces.length === MAX_PIECES) return false;
+      if (at.run + 1 >= this.runs.length || pieces.length >= most) return false;
       at.run++;
       at.slot = this.runs[at.run].slot;
     }
     return true;
   }
 
-  private roomForRecord(at: Position): boolean {
+  /** Moves `at` to the first place that has so many slots in one run; false when there is none. */
+  private skipTo(at: Position, slots: number): boolean {
     for (;;) {
       const run = this.runs[at.run];
-      if (run.slot + run.slots - at.slot >= RECORD_SLOTS) return true;
+      if (run.slot + run.slots - at.slot >= slots) return true;
       if (at.run + 1 >= this.runs.length) return false;
       at.run++;
       at.slot = this.runs[at.run].slot;
     }
   }
+}
+
+/** Adds an extent to a list of pieces, to the last of them when it adjoins that. */
+function append(pieces: Run[], slot: number, slots: number): void {
+  const last = pieces.at(-1);
+  if (last !== undefined && last.slot + last.slots === slot) last.slots += slots;
+  else pieces.push({ slot, slots });
 }

@@ -2,13 +2,20 @@
  * The ways to get a `Pager`: a name in a place, with the writer's lock, or a bare storage that nobody else can open.
  */
 import { PerdureError } from "../base/errors.js";
-import { decodeLock, newName, temporaryName } from "../format/side-files.js";
+import { SLOT_BYTES } from "../format/constants.js";
+import {
+  decodeLock,
+  decodePin,
+  MAX_RECORD_BYTES,
+  parseTemporaryName,
+  temporaryName,
+} from "../format/side-files.js";
 import type { Hasher } from "../hash/hasher.js";
 import type { Processes } from "../storage/processes.js";
 import type { Place, Storage } from "../storage/storage.js";
 import { copyState } from "./copy.js";
-import { createFile, openFile, relocate, run } from "./files.js";
-import { acquireLock, hasLower, type Lock } from "./lock.js";
+import { createFile, openFile, relocate, removeUnfinished, run } from "./files.js";
+import { acquireLock, hasLower, type Lock, readRecord } from "./lock.js";
 import { Pager } from "./pager.js";
 import { listPins } from "./pins.js";
 import { readSuperblocks, recover, type Superblocks } from "./recover.js";
@@ -50,8 +57,8 @@ export function openPager(
       name,
       lock: lock!,
       reopen: () => opening.recoverOwn(),
-      pinnedSnapshots: () =>
-        listPins(place, name, state.newest.uuid, hasher, processes).flatMap(({ snapshot }) => snapshot ?? []),
+      pinnedSnapshots: (uuid: Uint8Array) =>
+        listPins(place, name, uuid, hasher, processes).flatMap(({ snapshot }) => snapshot ?? []),
     };
     return new Pager(state, home, hasher);
   }
@@ -102,8 +109,7 @@ class Opening {
       const { n } = this.lock;
       const forced = takeover && hasLower(place, name, n);
       if (!forced && !this.file!.isForwarded()) {
-        this.tidy();
-        return this.recoverFile();
+        return this.recoverFile(() => this.tidy());
       }
       if (relocate(place, name, this.file!, n)) return this.recoverOwn();
     } catch (error) {
@@ -128,7 +134,7 @@ class Opening {
     return state;
   }
 
-  private recoverFile(): WriterState {
+  private recoverFile(beforeWriting = () => {}): WriterState {
     const { place, name, hasher, processes, limits } = this;
     const file = this.file!;
     this.file = null;
@@ -139,7 +145,7 @@ class Opening {
     try {
       // Whoever created or renamed the file may have died before its name was durable.
       place.flush();
-      return recover(start, file);
+      return recover(start, file, beforeWriting);
     } catch (error) {
       file.storage.close();
       throw error;
@@ -157,11 +163,14 @@ class Opening {
   /** Removes what processes that are dead by now have left half done. */
   private tidy(): void {
     const { place, name } = this;
-    for (const file of place.list(newName(name, ""))) place.remove(file);
+    removeUnfinished(place, name);
     for (const file of place.list(temporaryName(name, ""))) {
-      const bytes = place.readFile(file);
-      const record = bytes && decodeLock(bytes);
-      if (record && this.processes.isDead(record.process)) place.remove(file);
+      if (parseTemporaryName(name, file) === null) continue;
+      const bytes = readRecord(place, file, SLOT_BYTES + MAX_RECORD_BYTES);
+      if (typeof bytes === "string") continue;
+      const record = decodeLock(bytes) ?? decodePin(bytes);
+      // One that is not complete may be somebody's who is writing it now; it is then written again, under another name.
+      if (record === null || this.processes.isDead(record.process)) place.remove(file);
     }
   }
 

@@ -11,13 +11,14 @@ import { Operation } from "../format/operation.js";
 import type { Hasher } from "../hash/hasher.js";
 import type { Place } from "../storage/storage.js";
 import { BlockMap } from "./block-map.js";
-import { type CheckReport, checkAccounting } from "./check.js";
+import { attempt, type CheckReport, checkAccounting } from "./check.js";
 import { checkpoint, type DirectoryChange } from "./checkpoint.js";
 import { type Change, commit, makeDurable } from "./commit.js";
 import type { CopySource } from "./copy.js";
 import { copyFile, replaceByCopy } from "./files.js";
 import { readBlocks, verifyBlocks } from "./image.js";
 import type { Lock } from "./lock.js";
+import { SlotSet } from "./slot-set.js";
 import type { WriterState } from "./writer-state.js";
 
 export type { Change } from "./commit.js";
@@ -29,8 +30,8 @@ export interface Home {
   lock: Lock;
   /** Opens the name again, after it was replaced, as its writer. */
   reopen(): WriterState;
-  /** Names of snapshots that readers in other processes have open. */
-  pinnedSnapshots(): string[];
+  /** Names of snapshots that readers of the file with this uuid have open in other processes. */
+  pinnedSnapshots(uuid: Uint8Array): string[];
 }
 
 export interface CopyOptions {
@@ -55,6 +56,7 @@ export interface PagerStats {
 
 export class Pager {
   private closed = false;
+  private backups = 0;
   private readonly openSnapshots = new Map<string, number>();
 
   /** See `open.ts` for the ways to get one. */
@@ -163,7 +165,8 @@ export class Pager {
     }
     state.counters.flushes++;
     state.lastFlushed = Math.max(state.lastFlushed, issued);
-    if (!this.closed) state.verifyUnfenced();
+    // While a compaction replaces the file, slot 2 is set by this process itself; what was committed before is in the copy too.
+    if (!this.closed && this.state === state && !state.frozen) state.verifyUnfenced();
     return issued;
   }
 
@@ -188,7 +191,7 @@ export class Pager {
   /** Frees what only this snapshot holds. LOCKED while somebody has it open. */
   deleteSnapshot(name: string): number {
     this.snapshot(name);
-    if (this.openSnapshots.has(name) || this.home?.pinnedSnapshots().includes(name)) {
+    if (this.openSnapshots.has(name) || this.pinnedSnapshots().includes(name)) {
       throw new PerdureError("LOCKED", `snapshot "${name}" is open; close it first`);
     }
     return this.changeDirectory({ operation: Operation.DeleteSnapshot, name });
@@ -234,6 +237,7 @@ export class Pager {
   async backup(place: Place, name: string, options: CopyOptions = {}): Promise<void> {
     this.ensureOpen();
     const { state } = this;
+    state.ensureWritable();
     if (state.log.segments > 0) checkpoint(state);
     // As a reader's pin would: this reach is kept until the copy is done.
     const { space } = state;
@@ -247,9 +251,11 @@ export class Pager {
       forks: new Map(),
       sequence: newest.sequence,
     };
+    this.backups++;
     try {
       await this.runCopy(copyFile(place, name, this.hasher, source), options);
     } finally {
+      this.backups--;
       space.pinned.delete(token);
     }
   }
@@ -264,6 +270,7 @@ export class Pager {
         "a storage without a place cannot be replaced by a compacted one",
       );
     if (state.spilled.size > 0) throw new PerdureError("BUSY", "compact: commit or roll back first");
+    if (this.backups > 0) throw new PerdureError("BUSY", "compact: a backup is being made of this file");
     if (state.log.segments > 0) checkpoint(state);
     state.ensureWritable();
     state.frozen = true;
@@ -275,33 +282,31 @@ export class Pager {
         forks: new Map(),
         sequence: state.sequence,
       };
-      await this.runCopy(replaceByCopy(home.place, home.name, this.hasher, home.lock.n, source), options);
+      const steps = replaceByCopy(home.place, home.name, this.hasher, home.lock.n, source);
+      await this.runCopy(steps, options, () => {
+        this.state = home.reopen();
+        state.file.storage.close();
+      });
     } catch (error) {
-      if (state.file.isForwarded()) state.failure ??= fenced(state, error);
+      if (this.state === state && state.file.isForwarded()) state.failure ??= fenced(state, error);
       throw error;
     } finally {
       state.frozen = false;
     }
-    this.state = home.reopen();
-    state.file.storage.close();
   }
 
   /** Accounting of the file; with `all` every block is read and verified. Never writes. */
   check(all = false): CheckReport {
     this.ensureOpen();
     const { state } = this;
-    const { space, log } = state;
+    const { file, map, forks, log } = state;
+    const problems: string[] = [];
+    const say = (problem: string) => problems.push(problem);
+    const planes = attempt(say, "the free map", () => state.space);
+    const snapshots = attempt(say, "the directory", () => state.snapshots) ?? [];
+    const meta = planes?.meta ?? new SlotSet();
     return checkAccounting(
-      {
-        file: state.file,
-        map: state.map,
-        snapshots: state.snapshots,
-        forks: state.forks,
-        planes: space,
-        meta: space.meta,
-        runs: log.runs,
-        next: log.next,
-      },
+      { file, problems, map, snapshots, forks, planes, meta, runs: log.runs, next: log.next },
       all,
     );
   }
@@ -354,7 +359,12 @@ export class Pager {
     }
   }
 
-  private async runCopy(steps: Generator<number, void>, { signal, onProgress }: CopyOptions): Promise<void> {
+  /** `install` is called when the copy is done, in the same turn. */
+  private async runCopy(
+    steps: Generator<number, void>,
+    { signal, onProgress }: CopyOptions,
+    install?: () => void,
+  ): Promise<void> {
     const { space } = this.state;
     const total = space.union().count();
     try {
@@ -365,15 +375,21 @@ export class Pager {
         onProgress?.(Math.min(step.value, total), total);
         await nextTurn();
       }
-    } finally {
-      // Ends the generator, which removes what it has written when it is not done.
-      steps.return();
+    } catch (error) {
+      // Lets the generator remove what it has written so far.
+      steps.throw(error);
+      throw error;
     }
+    install?.();
     onProgress?.(total, total);
   }
 
   private changeDirectory(change: DirectoryChange): number {
     return checkpoint(this.state, { change });
+  }
+
+  private pinnedSnapshots(): string[] {
+    return this.home?.pinnedSnapshots(this.state.newest.uuid) ?? [];
   }
 
   private snapshot(name: string): SnapshotEntry {

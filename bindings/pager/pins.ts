@@ -3,9 +3,11 @@
  * chooses slots and removes those of dead readers.
  */
 import { equalBytes } from "../base/bytes.js";
+import { SLOT_BYTES } from "../format/constants.js";
 import {
   decodePin,
   encodePin,
+  MAX_RECORD_BYTES,
   type PinRecord,
   parsePinName,
   pinName,
@@ -15,7 +17,7 @@ import { decodeSuperblock, encodeSuperblock, type Superblock } from "../format/s
 import type { Hasher } from "../hash/hasher.js";
 import type { Processes } from "../storage/processes.js";
 import type { Place } from "../storage/storage.js";
-import { linkFile } from "./lock.js";
+import { linkFile, readRecord } from "./lock.js";
 import { randomNonce } from "./random.js";
 import type { Pin } from "./writer-state.js";
 
@@ -34,9 +36,10 @@ export function listPins(
   const found: FoundPin[] = [];
   for (const file of place.list(pinName(name, ""))) {
     const nonce = parsePinName(name, file);
-    const bytes = nonce === null ? null : place.readFile(file);
-    const record = bytes === null ? null : decodePin(bytes);
-    if (nonce === null || record === null) continue;
+    if (nonce === null) continue;
+    const bytes = readRecord(place, file, SLOT_BYTES + MAX_RECORD_BYTES);
+    const record = typeof bytes === "string" ? null : decodePin(bytes);
+    if (record === null) continue;
     if (processes.isDead(record.process)) {
       place.remove(file);
       continue;

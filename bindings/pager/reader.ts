@@ -35,11 +35,14 @@ interface Sight {
   replayed: Replayed;
   /** Takes the pin away; null when none could be written. */
   unpin: (() => void) | null;
+  /** Trees of the snapshots that were read. */
+  trees: Map<string, BlockMap>;
 }
 
 export class Reader {
   private sight: Sight;
   private closed = false;
+  private torn = false;
 
   /** Opens `name`, which must exist; CORRUPT, VERSION, NOT_FOUND. */
   constructor(
@@ -66,9 +69,11 @@ export class Reader {
   }
 
   get snapshots(): readonly SnapshotEntry[] {
-    return this.guard(
-      () => this.sight.replayed.snapshots ?? readDirectory(this.sight.file, this.superblock.directory),
-    );
+    const { file, replayed } = this.sight;
+    return this.guard(() => {
+      replayed.snapshots ??= readDirectory(file, this.superblock.directory);
+      return replayed.snapshots;
+    });
   }
 
   /** Reads `count` blocks; those never written are zeros. STALE or CORRUPT when one does not verify. */
@@ -90,9 +95,10 @@ export class Reader {
   /** Moves on to the newest commit; returns its sequence. */
   refresh(): number {
     this.ensureOpen();
-    if (this.sight.file.isForwarded() || this.hasMoved() || !this.isOnChain() || !this.follow()) {
+    if (this.torn || this.sight.file.isForwarded() || this.hasMoved() || !this.isOnChain() || !this.follow()) {
       const before = this.sight;
       this.sight = this.look(false);
+      this.torn = false;
       drop(before);
     }
     return this.sequence;
@@ -104,7 +110,10 @@ export class Reader {
     drop(this.sight);
   }
 
-  /** Goes on along the chain of the same superblock; false when a record came, which may name other runs and snapshots. */
+  /**
+   * Goes on along the chain of the same superblock; false when the pin does not cover what came: a record, which may name other runs and
+   * snapshots, or blocks that were spilled before the superblock was written.
+   */
   private follow(): boolean {
     const { file, walk, replayed } = this.sight;
     for (;;) {
@@ -112,8 +121,13 @@ export class Reader {
       if (segment === null) return true;
       if (segment.record !== null) return false;
       if (!blocksVerify(file, segment)) return true;
-      append(walk, segment);
+      const { length } = walk.knownRuns;
+      append(walk, segment, file.slots());
+      // When this fails half way what is seen is of two commits; looking anew is the only way on.
+      this.torn = true;
       applySegment(file, walk, replayed, segment);
+      this.torn = false;
+      if (walk.knownRuns.length > length) return false;
     }
   }
 
@@ -149,11 +163,15 @@ export class Reader {
     const { newest } = readSuperblocks(file);
     const walk = scan ? findCommit(file, newest).walk : cutTornTail(file, walkHeaders(file, newest));
     const unpin = this.pin(walk);
-    if (readSuperblocks(file).newest.generation !== newest.generation) {
+    try {
+      if (readSuperblocks(file).newest.generation === newest.generation)
+        return { file, walk, replayed: replay(file, walk), unpin, trees: new Map() };
+    } catch (error) {
       unpin?.();
-      return null;
+      throw error;
     }
-    return { file, walk, replayed: replay(file, walk), unpin };
+    unpin?.();
+    return null;
   }
 
   private pin(walk: Walk): (() => void) | null {
@@ -198,20 +216,26 @@ export class Reader {
   }
 
   private snapshotMap(name: string): BlockMap {
-    const { file, replayed } = this.sight;
+    const { file, replayed, trees } = this.sight;
+    const known = replayed.forks.get(name) ?? trees.get(name);
+    if (known) return known;
     const entry = this.snapshots.find((each) => each.name === name);
     if (!entry) throw new PerdureError("NOT_FOUND", `${file.label} has no snapshot "${name}"`);
-    return replayed.forks.get(name) ?? new BlockMap(file, entry.root);
+    const tree = new BlockMap(file, entry.root);
+    trees.set(name, tree);
+    return tree;
   }
 
   /** A slot that does not verify is damage only when the file has not moved on since, and still holds the commit that is seen. */
   private guard<T>(read: () => T): T {
     this.ensureOpen();
+    if (this.torn) throw new PerdureError("STALE", `${this.sight.file.label}: refresh() failed; call it again`);
     try {
       return read();
     } catch (error) {
       if (!(error instanceof PerdureError && error.code === "CORRUPT")) throw error;
-      if (this.isOnChain() && !this.hasMoved()) throw error;
+      // Read once more: what a failed flush had lost may have been written again meanwhile.
+      if (this.isOnChain() && !this.hasMoved()) return read();
       throw new PerdureError(
         "STALE",
         `${this.sight.file.label}: what was seen has been overwritten since; call refresh()`,

@@ -3,16 +3,19 @@
  * from there. FORMAT.md §9, "Opening for writing". Writes nothing until the walk and the scan have ended well.
  */
 import { PerdureError } from "../base/errors.js";
-import { SLOT_BYTES } from "../format/constants.js";
+import { MAX_NUMBER, SLOT_BYTES } from "../format/constants.js";
 import type { Decoded } from "../format/decoded.js";
 import { entryDigestOffset, entrySlot } from "../format/segment.js";
 import { selectSuperblock } from "../format/select.js";
 import { decodeSuperblock, encodeSuperblock, type Superblock } from "../format/superblock.js";
+import { BlockMap } from "./block-map.js";
 import { checkpoint, writeSuperblock } from "./checkpoint.js";
 import { Log } from "./log.js";
-import { replay } from "./replay.js";
+import { type Replayed, replay } from "./replay.js";
+import { SlotSet } from "./slot-set.js";
+import { mark } from "./space.js";
 import type { StateFile } from "./state-file.js";
-import { cutTornTail, type Segment, scanBeyond, type Walk, walkHeaders } from "./walk.js";
+import { cutTornTail, ensureRunsFit, type Segment, scanBeyond, type Walk, walkHeaders } from "./walk.js";
 import type { WriterState } from "./writer-state.js";
 
 const ZERO_SLOT = new Uint8Array(SLOT_BYTES);
@@ -32,7 +35,8 @@ export function readSuperblocks(file: StateFile): Superblocks {
       `the file has ${slots} slots of 4096 bytes but needs ${found.newest.fileSlots}; it was cut short`,
     );
   }
-  return found;
+  // Where a fallback leads that needs more than there is, nobody can go.
+  return found.fallback && slots < found.fallback.fileSlots ? { ...found, fallback: null } : found;
 }
 
 function select(file: StateFile, slot0: Decoded<Superblock>, slot1: Decoded<Superblock>): Superblocks {
@@ -61,13 +65,22 @@ export function findCommit(file: StateFile, superblock: Superblock): { walk: Wal
   }
 }
 
-export function recover(open: (superblocks: Superblocks) => WriterState, file: StateFile): WriterState {
+/** `beforeWriting` is called when it is certain that the file will be opened. */
+export function recover(
+  open: (superblocks: Superblocks) => WriterState,
+  file: StateFile,
+  beforeWriting = () => {},
+): WriterState {
   const superblocks = readSuperblocks(file);
   const { walk, tail } = findCommit(file, superblocks.newest);
+  ensureFits(file, superblocks.newest, walk);
   const state = open(superblocks);
+  // Everything that is needed is read before anything is written: a file that is refused stays as it is.
+  const replayed = walk.segments.length === 0 && !tail ? null : replayForWriting(state, walk);
+  beforeWriting();
   settle(state, walk);
   state.flush();
-  if (walk.segments.length === 0 && !tail) {
+  if (replayed === null) {
     const raised = {
       ...state.newest,
       generation: state.newest.generation + 1,
@@ -80,7 +93,6 @@ export function recover(open: (superblocks: Superblocks) => WriterState, file: S
     state.verifyUnfenced();
     return state;
   }
-  const replayed = replay(file, walk, state.observer);
   state.map = replayed.map;
   if (replayed.snapshots) state.snapshots = replayed.snapshots;
   for (const [name, fork] of replayed.forks) state.forks.set(name, fork);
@@ -91,6 +103,34 @@ export function recover(open: (superblocks: Superblocks) => WriterState, file: S
   state.space.nameRuns(walk.knownRuns.slice(state.newest.runs.length));
   checkpoint(state, { remark: replayed.snapshots !== null });
   return state;
+}
+
+/** Refuses what honest writers never come near, and what would make this one count or allocate without bounds. */
+function ensureFits(file: StateFile, { generation, writer }: Superblock, walk: Walk): void {
+  const greatest = Math.max(generation, writer, walk.sequence);
+  if (greatest > MAX_NUMBER) {
+    throw new PerdureError(
+      "LIMIT",
+      `${file.label}: has used up its numbers (one of them is ${greatest}); copy it to a new file`,
+    );
+  }
+  ensureRunsFit(file, walk.knownRuns);
+}
+
+/** Replays the walk, and reads the trees that the checkpoint after it goes through. */
+function replayForWriting(state: WriterState, walk: Walk): Replayed {
+  const { file } = state;
+  const replayed = replay(file, walk, state.observer);
+  if (replayed.snapshots === null) {
+    void state.snapshots;
+    return replayed;
+  }
+  const seen = new SlotSet();
+  mark(replayed.map, seen);
+  for (const { name, root } of replayed.snapshots) {
+    mark(replayed.forks.get(name) ?? new BlockMap(file, root), seen);
+  }
+  return replayed;
 }
 
 /**

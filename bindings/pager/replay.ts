@@ -3,6 +3,7 @@
  * recovers goes on to make it durable.
  */
 import type { SnapshotEntry } from "../format/directory.js";
+import { quote } from "../format/names.js";
 import { entryBlock, entryDigestOffset, entrySlot, Operation } from "../format/segment.js";
 import { EMPTY_ROOT } from "../format/superblock.js";
 import { BlockMap } from "./block-map.js";
@@ -57,6 +58,12 @@ export function applySegment(
   const { operation, sequence, time } = segment.header;
   if (operation === Operation.Checkpoint) return;
   const snapshots = replayed.snapshots ?? readDirectory(file, walk.superblock.directory);
+  const known = snapshots.some(({ name }) => name === record.name);
+  if (known === (operation === Operation.CreateSnapshot)) {
+    throw file.corrupt(
+      `commit ${sequence} is about snapshot ${quote(record.name)}, ${known ? "which exists already" : "which does not exist"}`,
+    );
+  }
   if (operation === Operation.CreateSnapshot) {
     replayed.snapshots = [...snapshots, { name: record.name, root: EMPTY_ROOT, sequence, time }];
     replayed.forks.set(record.name, replayed.map.fork());

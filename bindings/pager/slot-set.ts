@@ -3,6 +3,8 @@
  * words, so a file of a GiB (262,144 slots) costs 8,192 steps. The set is unbounded: slots past the last word are
  * not in it.
  */
+import type { Run } from "../format/superblock.js";
+
 export class SlotSet {
   private words: Uint32Array;
 
@@ -69,30 +71,48 @@ export class SlotSet {
     }
   }
 
-  /** Calls `visit` with each maximal extent of slots in [from, limit) that are not in the set. */
-  gaps(from: number, limit: number, visit: (slot: number, count: number) => void): void {
+  /** Calls `visit` with each maximal extent of at least `least` slots in [from, limit) that are not in the set. */
+  gaps(from: number, limit: number, visit: (slot: number, count: number) => void, least = 1): void {
     let start = -1;
     let at = from;
-    while (at < limit) {
-      const word = at >= this.words.length * 32 ? 0 : this.words[Math.floor(at / 32)];
-      if ((at & 31) === 0 && at + 32 <= limit && (word === 0 || word === 0xffffffff)) {
-        if (word === 0 && start < 0) start = at;
-        if (word !== 0 && start >= 0) {
-          visit(start, at - start);
-          start = -1;
-        }
+    const end = Math.min(limit, this.words.length * 32);
+    while (at < end) {
+      const word = this.words[Math.floor(at / 32)];
+      const bit = at & 31;
+      if (bit === 0 && least >= 4 && word !== 0 && !hasFourFree(word)) {
+        // Only a gap that reaches over the edge of the word can be long enough.
+        const gapEnd = Math.min(at + trailingZeros(word), limit);
+        if (start >= 0 && gapEnd - start >= least) visit(start, gapEnd - start);
+        const free = Math.clz32(word);
+        start = free === 0 ? -1 : at + 32 - free;
         at += 32;
         continue;
       }
-      const taken = (word & (1 << (at & 31))) !== 0;
-      if (!taken && start < 0) start = at;
-      if (taken && start >= 0) {
-        visit(start, at - start);
-        start = -1;
+      const differing = (start < 0 ? ~word : word) >>> bit;
+      if (differing === 0) {
+        at += 32 - bit;
+        continue;
       }
-      at++;
+      at += trailingZeros(differing);
+      if (start < 0) {
+        start = at;
+        continue;
+      }
+      const gapEnd = Math.min(at, limit);
+      if (gapEnd - start >= least) visit(start, gapEnd - start);
+      start = -1;
     }
-    if (start >= 0) visit(start, limit - start);
+    if (start < 0) start = Math.max(from, end);
+    if (start < limit && limit - start >= least) visit(start, limit - start);
+  }
+
+  /** The same extents, the longest first; of those of one length the first first. */
+  longestGaps(from: number, limit: number, least: number): Run[] {
+    const long: Run[] = [];
+    const short: Run[][] = Array.from({ length: 64 }, () => []);
+    this.gaps(from, limit, (slot, slots) => (short[slots] ?? long).push({ slot, slots }), least);
+    long.sort((a, b) => b.slots - a.slots);
+    return [long, ...short.reverse()].flat();
   }
 
   /** The 8 × `into.length` slots from `slot` (a multiple of 8) on, as bytes; bit i is bit i mod 8 of byte i div 8. */
@@ -116,4 +136,15 @@ export class SlotSet {
     grown.set(this.words);
     this.words = grown;
   }
+}
+
+/** Whether four adjoining bits are zero. */
+function hasFourFree(word: number): boolean {
+  const pairs = ~word & (~word >>> 1);
+  return (pairs & (pairs >>> 2)) !== 0;
+}
+
+/** 32 for 0. */
+function trailingZeros(word: number): number {
+  return word === 0 ? 32 : 31 - Math.clz32(word & -word);
 }

@@ -13,7 +13,10 @@ import type { Run, Superblock } from "../format/superblock.js";
 import { BlockMap } from "./block-map.js";
 import { SlotSet } from "./slot-set.js";
 import type { StateFile } from "./state-file.js";
-import { walkHeaders } from "./walk.js";
+import { ensureRunsFit, walkHeaders } from "./walk.js";
+
+/** Shorter free extents are not worth a write of their own while nodes can go to the end of the file. */
+const MIN_EXTENT_SLOTS = 8;
 
 /** What a superblock needs to be followed to its end: never written while it is retained. */
 export interface Reach {
@@ -43,7 +46,7 @@ export class Space {
   /** Reads the free map of the newest superblock, and the reach of the fallback. */
   static load(file: StateFile, newest: Superblock, fallback: Superblock | null): Space {
     // A replay from the fallback passes all runs that records named up to the newest superblock.
-    const reach = fallback && loadFallback(file, fallback, newest.sequence);
+    const reach = fallback && tryReach(file, fallback, newest.sequence);
     const space = new Space(file, newest, reach);
     reach?.runs.push(...newest.runs);
     return space;
@@ -95,10 +98,10 @@ export class Space {
   }
 }
 
-/** Null when the fallback's trees are damaged: it leads nowhere, so there is nothing to protect. */
-function loadFallback(file: StateFile, fallback: Superblock, upTo: number): Reach | null {
+/** Null when its trees are damaged: a superblock that leads nowhere has nothing to protect. */
+export function tryReach(file: StateFile, superblock: Superblock, upTo: number): Reach | null {
   try {
-    return loadReach(file, fallback, upTo);
+    return loadReach(file, superblock, upTo);
   } catch (error) {
     if (error instanceof PerdureError && error.code === "CORRUPT") return null;
     throw error;
@@ -106,11 +109,15 @@ function loadFallback(file: StateFile, fallback: Superblock, upTo: number): Reac
 }
 
 /** The reach of a superblock as its own free map has it, and the runs of its chain up to sequence `upTo`. */
-export function loadReach(file: StateFile, superblock: Superblock, upTo: number): Reach {
+function loadReach(file: StateFile, superblock: Superblock, upTo: number): Reach {
+  if (superblock.fileSlots > file.slots())
+    throw file.corrupt("a superblock needs more slots than the file has");
+  const { knownRuns } = walkHeaders(file, superblock, upTo);
+  ensureRunsFit(file, knownRuns);
   const slots = new SlotSet();
   loadPlanes(file, new BlockMap(file, superblock.freeMap), slots, slots, slots);
   loadDirectorySlots(file, superblock, slots);
-  return { generation: superblock.generation, slots, runs: walkHeaders(file, superblock, upTo).knownRuns };
+  return { generation: superblock.generation, slots, runs: knownRuns };
 }
 
 /** Adds what the free map says to `image` and `held`, and its own slots to `meta`. The three may be the same set. */
@@ -122,7 +129,8 @@ export function loadPlanes(
   meta: SlotSet,
 ): void {
   const bytes = new Uint8Array(4096);
-  const limit = freePageCount(file.slots());
+  const fileSlots = file.slots();
+  const limit = freePageCount(fileSlots);
   freeMap.visit({
     node: (slot) => {
       meta.add(slot);
@@ -137,6 +145,9 @@ export function loadPlanes(
       meta.add(slot);
     },
   });
+  const end = Math.max(image.end(), held.end());
+  if (end > fileSlots)
+    throw file.corrupt(`the free map has slot ${end - 1} in use, which the file does not have`);
 }
 
 function addBits(set: SlotSet, page: number, bits: Uint8Array): void {
@@ -174,12 +185,29 @@ export function takeExtent(busy: SlotSet, count: number): number {
   let best = 0;
   let bestSlots = Number.POSITIVE_INFINITY;
   const end = busy.end();
-  busy.gaps(FIRST_SLOT, end, (slot, slots) => {
-    if (slots < count || slots >= bestSlots) return;
+  const consider = (slot: number, slots: number): void => {
+    if (slots >= bestSlots) return;
     best = slot;
     bestSlots = slots;
-  });
+  };
+  busy.gaps(FIRST_SLOT, end, consider, count);
   const slot = best === 0 ? end : best;
   busy.addRange(slot, count);
   return slot;
+}
+
+/** Takes `count` free slots out of `busy` for what is written together: in one extent, or in the longest there are rather than at the end. */
+export function takeExtents(busy: SlotSet, count: number): Run[] {
+  const gaps = count < MIN_EXTENT_SLOTS ? [] : busy.longestGaps(FIRST_SLOT, busy.end(), MIN_EXTENT_SLOTS);
+  if (gaps.length === 0 || gaps[0].slots >= count) return [{ slot: takeExtent(busy, count), slots: count }];
+  const extents: Run[] = [];
+  let left = count;
+  for (const { slot, slots } of gaps) {
+    if (left === 0) break;
+    extents.push({ slot, slots: Math.min(slots, left) });
+    left -= Math.min(slots, left);
+  }
+  if (left > 0) extents.push({ slot: busy.end(), slots: left });
+  for (const { slot, slots } of extents) busy.addRange(slot, slots);
+  return extents;
 }

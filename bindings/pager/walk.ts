@@ -28,6 +28,8 @@ export interface Segment {
   view: DataView;
   /** Entries of a commit; 0 for a record. */
   entries: number;
+  /** One more than the greatest slot of a block; past the end of the file when the power was cut while it grew. */
+  blocksEnd: number;
   record: RecordBody | null;
 }
 
@@ -42,9 +44,17 @@ export interface Walk {
   lastFlushed: number;
   /** Log runs in force at the end. */
   runs: Run[];
-  /** These, and all that the superblock and the walked records named before. */
+  /** These, and all that the superblock and the walked records named before; what the commits list elsewhere is in them as runs of one slot. */
   knownRuns: Run[];
+  /** Slots of the headers, and the slots that commits list outside the runs. */
+  headerSlots: SlotSet;
+  strays: SlotSet;
 }
+
+/** How far past the end of the file log runs may reach: further than any honest writer plans, and near enough to count slots in memory. */
+const MAX_AHEAD_SLOTS = 2 ** 23;
+/** Further slots of headers are read in a scan up to this many times the file. */
+const SCAN_READS = 2;
 
 /** Follows the headers from `superblock` up to sequence `upTo`, without looking at blocks. */
 export function walkHeaders(file: StateFile, superblock: Superblock, upTo = Number.POSITIVE_INFINITY): Walk {
@@ -57,11 +67,13 @@ export function walkHeaders(file: StateFile, superblock: Superblock, upTo = Numb
     lastFlushed: superblock.sequence,
     runs: superblock.runs,
     knownRuns: [...superblock.runs],
+    headerSlots: new SlotSet(),
+    strays: new SlotSet(),
   };
   while (walk.sequence < upTo) {
     const segment = nextSegment(file, walk);
     if (segment === null) break;
-    append(walk, segment);
+    append(walk, segment, file.slots());
   }
   return walk;
 }
@@ -73,7 +85,26 @@ export function nextSegment(file: StateFile, walk: Walk): Segment | null {
   const { header, record } = segment;
   const linked = header.sequence === walk.sequence + 1 && header.previous === walk.digest;
   const fits = header.writer >= walk.superblock.writer && inRuns(record?.runs ?? walk.runs, header.next);
-  return linked && fits ? segment : null;
+  return linked && fits && !sharesSlots(walk, header, segment.slot) ? segment : null;
+}
+
+/** Whether a header lies where an earlier one of the walk does: few slots could seem to be any number of headers. */
+function sharesSlots(
+  { headerSlots }: Walk,
+  { furtherSlot, furtherSlots }: SegmentHeader,
+  slot: number,
+): boolean {
+  if (headerSlots.has(slot)) return true;
+  for (let i = 0; i < furtherSlots; i++) if (headerSlots.has(furtherSlot + i)) return true;
+  return false;
+}
+
+/** CORRUPT for log runs that no honest writer chooses. */
+export function ensureRunsFit(file: StateFile, runs: readonly Run[]): void {
+  const limit = file.slots() + MAX_AHEAD_SLOTS;
+  const wild = runs.find(({ slot, slots }) => slot + slots > limit);
+  if (wild)
+    throw file.corrupt(`log runs reach to slot ${wild.slot + wild.slots}, far past the end of the file`);
 }
 
 /** Whether the next header has its two slots in the log runs: a hostile one could make a writer overwrite anything else. */
@@ -82,8 +113,10 @@ function inRuns(runs: readonly Run[], next: number): boolean {
 }
 
 /** Moves the end of the walk over a segment that `nextSegment` gave. */
-export function append(walk: Walk, segment: Segment): void {
+export function append(walk: Walk, segment: Segment, fileSlots: number): void {
   walk.segments.push(segment);
+  walk.headerSlots.add(segment.slot);
+  walk.headerSlots.addRange(segment.header.furtherSlot, segment.header.furtherSlots);
   walk.sequence = segment.header.sequence;
   walk.digest = segment.header.digest;
   walk.next = segment.header.next;
@@ -92,15 +125,19 @@ export function append(walk: Walk, segment: Segment): void {
     walk.runs = segment.record.runs;
     walk.knownRuns.push(...segment.record.runs);
   }
+  if (segment.blocksEnd > fileSlots) return;
   // A block that was spilled before a checkpoint lies in runs that this superblock does not name.
   let run = walk.runs[0];
   for (let i = 0; i < segment.entries; i++) {
     const slot = entrySlot(segment.view, i);
     const inside = (each: Run) => slot >= each.slot && slot < each.slot + each.slots;
     if (slot === 0 || inside(run)) continue;
-    const known = walk.knownRuns.find(inside);
-    if (known) run = known;
-    else walk.knownRuns.push({ slot, slots: 1 });
+    const current = walk.runs.find(inside);
+    if (current) run = current;
+    else if (!walk.strays.has(slot)) {
+      walk.strays.add(slot);
+      walk.knownRuns.push({ slot, slots: 1 });
+    }
   }
 }
 
@@ -123,10 +160,17 @@ export function readSegment(file: StateFile, slot: number, uuid: Uint8Array): Se
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (header.operation === Operation.Commit) {
     if (entriesProblem(headerBody(bytes, header.bodyBytes)) !== null) return null;
-    return { slot, header, bytes, view, entries: header.bodyBytes / ENTRY_BYTES, record: null };
+    const entries = header.bodyBytes / ENTRY_BYTES;
+    return { slot, header, bytes, view, entries, blocksEnd: blocksEnd(view, entries), record: null };
   }
   const record = decodeRecordBody(header.operation, headerBody(bytes, header.bodyBytes));
-  return record.ok ? { slot, header, bytes, view, entries: 0, record: record.value } : null;
+  return record.ok ? { slot, header, bytes, view, entries: 0, blocksEnd: 0, record: record.value } : null;
+}
+
+function blocksEnd(view: DataView, entries: number): number {
+  let end = 0;
+  for (let i = 0; i < entries; i++) end = Math.max(end, entrySlot(view, i) + 1);
+  return end;
 }
 
 /**
@@ -137,10 +181,19 @@ export function cutTornTail(file: StateFile, walk: Walk): Walk {
   const torn = walk.segments.findIndex(
     (segment) => segment.header.sequence > walk.lastFlushed && !blocksVerify(file, segment),
   );
-  if (torn < 0) return walk;
+  if (torn < 0) return ensureBlocksInFile(file, walk);
   const cut = walkHeaders(file, walk.superblock, walk.segments[torn].header.sequence - 1);
   cut.lastFlushed = Math.max(cut.lastFlushed, walk.lastFlushed);
-  return cut;
+  return ensureBlocksInFile(file, cut);
+}
+
+function ensureBlocksInFile(file: StateFile, walk: Walk): Walk {
+  const slots = file.slots();
+  const outside = walk.segments.find(({ blocksEnd }) => blocksEnd > slots);
+  if (outside === undefined) return walk;
+  throw file.corrupt(
+    `commit ${outside.header.sequence} was flushed and needs ${outside.blocksEnd} slots of 4096 bytes, but the file has ${slots}; it was cut short`,
+  );
 }
 
 /** Whether all blocks of a commit are as its header says. */
@@ -190,33 +243,41 @@ export function scanBeyond(file: StateFile, walk: Walk): { tail: boolean; lost: 
     for (let i = 0; i < segment.entries; i++) seen.add(entrySlot(segment.view, i));
   }
   const end = file.slots();
-  const found: { tail: boolean; lost: LostProof | null } = { tail: false, lost: null };
+  const found: Found = { tail: false, lost: null, reads: SCAN_READS * end };
   for (const run of walk.knownRuns) {
-    seen.gaps(run.slot, Math.min(run.slot + run.slots, end), (from, count) => {
+    const runEnd = Math.min(run.slot + run.slots, end);
+    seen.gaps(run.slot, runEnd, (from, count) => {
       for (let at = from; at < from + count; at += CHUNK_SLOTS) {
         scanChunk(file, walk, at, Math.min(CHUNK_SLOTS, from + count - at), found);
       }
     });
+    seen.addRange(run.slot, runEnd - run.slot);
   }
   return found;
 }
 
-function scanChunk(
-  file: StateFile,
-  walk: Walk,
-  from: number,
-  count: number,
-  found: { tail: boolean; lost: LostProof | null },
-): void {
+interface Found {
+  tail: boolean;
+  lost: LostProof | null;
+  /** Further slots that may still be read. */
+  reads: number;
+}
+
+function scanChunk(file: StateFile, walk: Walk, from: number, count: number, found: Found): void {
   const { uuid } = walk.superblock;
   const bytes = file.read(from, count);
   for (let i = 0; i < count; i++) {
     const first = bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
-    if (first[0] === 0 || !decodeHeader(first, uuid).ok) continue;
-    const header = readSegment(file, from + i, uuid)?.header;
-    if (header === undefined || header.sequence <= walk.sequence) continue;
+    const decoded = first[0] === 0 ? null : decodeHeader(first, uuid);
+    if (!decoded?.ok || decoded.value.sequence <= walk.sequence) continue;
+    const { sequence, lastFlushed, furtherSlots } = decoded.value;
+    const proof = lastFlushed > walk.sequence;
+    // Whether there is a tail is known by the first one; a proof counts by itself.
+    if (proof ? found.lost !== null : found.tail) continue;
+    found.reads -= furtherSlots;
+    if (found.reads < 0) throw file.corrupt("the log runs are full of headers that do not verify");
+    if (readSegment(file, from + i, uuid) === null) continue;
     found.tail = true;
-    const { sequence, lastFlushed } = header;
-    if (lastFlushed > walk.sequence) found.lost ??= { slot: from + i, sequence, lastFlushed };
+    if (proof) found.lost = { slot: from + i, sequence, lastFlushed };
   }
 }

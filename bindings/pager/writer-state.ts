@@ -13,8 +13,9 @@ import { BlockMap } from "./block-map.js";
 import { readDirectory } from "./directory.js";
 import { Log } from "./log.js";
 import { SMALL_BUDGET_SLOTS } from "./runs.js";
-import { loadReach, type Reach, Space } from "./space.js";
+import { type Reach, Space, tryReach } from "./space.js";
 import type { StateFile } from "./state-file.js";
+import { readSegment } from "./walk.js";
 
 export interface Limits {
   /** Chain after which a commit checkpoints first. */
@@ -134,22 +135,26 @@ export class WriterState {
 
   /** To be called before anything is acknowledged: throws FENCED when another writer has taken the file over. */
   verifyUnfenced(): void {
-    if (this.fenced && this.file.isForwarded()) {
-      this.fail(
-        "FENCED",
-        "another process has taken this file over; nothing more is written here, open it again",
-      );
+    if (!this.fenced) return;
+    let forwarded: boolean;
+    try {
+      forwarded = this.file.isForwarded();
+    } catch (cause) {
+      // What was to be acknowledged is in the file already: a handle that went on would write over it.
+      this.fail("IO", "slot 2 cannot be read, so it is unknown what was committed; close and open again", cause);
     }
+    if (!forwarded) return;
+    this.fail("FENCED", "another process has taken this file over; nothing more is written here, open it again");
   }
 
   /**
    * A header at `next` could not be written whole. What is there of it is overwritten, durably, so that an error that was reported can
-   * never turn into a commit later; when even that fails, the handle is poisoned.
+   * never turn into a commit later; when even that fails, the handle is poisoned, unless nothing of a header has come there at all: on a full disk
+   * neither can be written.
    */
   voidHeader(cause: unknown): void {
     try {
-      this.file.write(this.log.next, ZERO_SLOT);
-      this.file.storage.flush();
+      if (this.overwriteNext()) this.file.storage.flush();
     } catch (second) {
       this.failure ??= new PerdureError(
         "IO",
@@ -162,6 +167,17 @@ export class WriterState {
     this.verifyUnfenced();
   }
 
+  /** False when there is no room for zeros at `next`, and no header there either: what is not in the cache cannot reach the disk. */
+  private overwriteNext(): boolean {
+    try {
+      this.file.write(this.log.next, ZERO_SLOT);
+      return true;
+    } catch (error) {
+      if (readSegment(this.file, this.log.next, this.newest.uuid) !== null) throw error;
+      return false;
+    }
+  }
+
   /** Brings the retained reaches in line with the pins that exist now. */
   refreshPins(): void {
     const pins = this.listPins();
@@ -170,16 +186,18 @@ export class WriterState {
       if (typeof key === "string" && !pins.some((pin) => pin.nonce === key)) space.pinned.delete(key);
     }
     for (const pin of pins) {
-      if (!space.pinned.has(pin.nonce)) space.pinned.set(pin.nonce, this.reachOf(pin));
+      const reach = space.pinned.has(pin.nonce) ? null : this.reachOf(pin);
+      if (reach) space.pinned.set(pin.nonce, reach);
     }
   }
 
-  private reachOf(pin: Pin): Reach {
+  /** Null for a pin that came too late: what it is about has been overwritten, and its reader will find that out. */
+  private reachOf(pin: Pin): Reach | null {
     for (const known of [this.space.newest, this.space.fallback]) {
       // A copy: what is named later is not needed for what the reader sees now.
       if (known?.generation === pin.superblock.generation) return { ...known, runs: [...known.runs] };
     }
-    return loadReach(this.file, pin.superblock, pin.sequence);
+    return tryReach(this.file, pin.superblock, pin.sequence);
   }
 }
 

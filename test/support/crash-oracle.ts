@@ -4,15 +4,18 @@
 
 import assert from "node:assert/strict";
 import { isZero } from "../../bindings/base/bytes.js";
+import { PerdureError } from "../../bindings/base/errors.js";
 import type { Pager } from "../../bindings/pager/pager.js";
 
 /** Block → version of its content. Blocks that are absent read as zeros. */
 export type Image = ReadonlyMap<number, number>;
 
-/** All that a state file holds at one commit. Never changed once it is in a history. */
+/** All that a state file holds at one commit. Its content is never changed once it is in a history. */
 export interface Point {
   readonly image: Image;
   readonly snapshots: ReadonlyMap<string, Image>;
+  /** As the pager numbered it; not set before it is acknowledged. */
+  sequence?: number;
 }
 
 /** Neighbouring blocks. */
@@ -58,9 +61,27 @@ export class History {
   acknowledged = 0;
   /** Index of the last point that was acknowledged as durable. */
   durable = 0;
+  /** Whether the file is there for certain. */
+  created = false;
   private readonly blocks = new Set<number>();
   private extents: readonly Extent[] = [];
   private lastVersion = 0;
+
+  /** A history of its own that begins with what is acknowledged here. */
+  fork(): History {
+    const fork = new History();
+    fork.points[0] = this.now;
+    fork.created = this.created;
+    for (const block of this.blocks) fork.blocks.add(block);
+    fork.extents = this.extents;
+    fork.lastVersion = this.lastVersion;
+    return fork;
+  }
+
+  /** Whether an attempt is under way, or has failed so that only opening will tell. */
+  get undecided(): boolean {
+    return this.points.length - 1 > this.acknowledged;
+  }
 
   /** The content that the workload works on. */
   get now(): Point {
@@ -81,8 +102,9 @@ export class History {
   }
 
   /** The attempt has succeeded. */
-  acknowledge(durable: boolean): void {
+  acknowledge(durable: boolean, sequence: number): void {
     this.acknowledged = this.points.length - 1;
+    this.now.sequence = sequence;
     if (durable) this.durable = this.acknowledged;
   }
 
@@ -105,45 +127,69 @@ export class History {
 
   /** What may be found now. */
   expectation(): Expectation {
-    const { durable, acknowledged, extents, points } = this;
-    return new Expectation(points.slice(durable), durable, acknowledged, extents);
+    const { durable, acknowledged, created, extents, points } = this;
+    const first = Math.max(0, durable - pointsBefore);
+    return new Expectation(points.slice(first), first, durable, acknowledged, created, extents);
   }
 }
+
+/** More than can lie in the chain after a superblock, with the limits that are used here. */
+const pointsBefore = 24;
 
 /** What a file may hold at one instant of a history, which may go on. */
 export class Expectation {
   constructor(
-    /** From the last durable point to the last attempted one. */
+    /** Some before the last durable point, up to the last attempted one. */
     private readonly points: readonly Point[],
+    private readonly first: number,
     readonly durable: number,
     readonly acknowledged: number,
+    /** Whether the file must be there. */
+    readonly created: boolean,
     private readonly extents: readonly Extent[],
   ) {}
 
   get last(): number {
-    return this.durable + this.points.length - 1;
+    return this.first + this.points.length - 1;
   }
 
   point(index: number): Point {
-    return this.points[index - this.durable] as Point;
+    return this.points[index - this.first] as Point;
+  }
+
+  /** The last point up to `index` whose commit is not after this sequence. */
+  pointOf(sequence: number, index: number): number {
+    for (let i = index; i > this.first; i--) {
+      const known = this.point(i).sequence;
+      if (known !== undefined && known <= sequence) return i;
+    }
+    return this.first;
   }
 
   /** Exactly this point, and nothing else, as after a commit that was made durable. */
   static only(point: Point): Expectation {
     const blocks = new Set(point.image.keys());
     for (const image of point.snapshots.values()) for (const block of image.keys()) blocks.add(block);
-    return new Expectation([point], 0, 0, extentsOf(blocks));
+    return new Expectation([point], 0, 0, 0, true, extentsOf(blocks));
   }
 
-  /** Reads everything that the file holds, and verifies each byte of it. */
-  read(pager: Pager): Point {
+  /** Reads everything that the file holds, and verifies each byte of it. What is reported as CORRUPT is so marked, when that is allowed. */
+  read(pager: Pager, damaged = false): Point {
     const snapshots = new Map<string, Image>();
     for (const { name } of pager.snapshots) {
       const view = pager.openSnapshot(name);
-      snapshots.set(name, this.readImage(view, `snapshot ${name}: `));
+      snapshots.set(name, this.readImage(view, `snapshot ${name}: `, damaged));
       view.close();
     }
-    return { image: this.readImage(pager, ""), snapshots };
+    return { image: this.readImage(pager, "", damaged), snapshots };
+  }
+
+  /** As `find` of a damaged file: what it gives at all is that of a point not before `from`. */
+  findDamaged(pager: Pager, from: number): number {
+    const found = this.read(pager, true);
+    const point = this.indexOf(found);
+    if (point < from) assert.fail(`${this.describe(found)}, which is none of the points ${from} to ${this.last}`);
+    return point;
   }
 
   /**
@@ -161,7 +207,7 @@ export class Expectation {
   /** Of the last point that equals this; −1 when there is none. */
   indexOf(found: Point): number {
     for (let i = this.points.length - 1; i >= 0; i--) {
-      if (equalPoints(this.points[i] as Point, found)) return this.durable + i;
+      if (equalPoints(this.points[i] as Point, found)) return this.first + i;
     }
     return -1;
   }
@@ -169,25 +215,48 @@ export class Expectation {
   private describe(found: Point): string {
     const point = this.indexOf(found);
     if (point >= 0) return `the file holds point ${point}`;
-    const snapshots = [...found.snapshots].map(([name, image]) => [name, [...image]]);
-    return `the file holds ${JSON.stringify({ image: [...found.image], snapshots })}`;
+    return `the file holds no point, but the last one with ${difference(found, this.point(this.last))}`;
   }
 
-  private readImage(source: Pick<Pager, "read">, what: string): Image {
+  /** What is read of all the blocks there are; each byte is verified. */
+  readImage(source: Pick<Pager, "read">, what: string, damaged = false): Image {
     const image = new Map<number, number>();
     for (const { block, count } of this.extents) {
-      if (buffer.length < count * BLOCK_BYTES) buffer = new Uint8Array(count * BLOCK_BYTES);
-      const bytes = buffer.subarray(0, count * BLOCK_BYTES);
-      source.read(block, count, bytes);
-      for (let i = 0; i < count; i++) {
-        const one = bytes.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
-        const version = versionOf(one, () => `${what}block ${block + i}`);
-        if (version !== 0) image.set(block + i, version);
+      const step = damaged ? 1 : count;
+      for (let done = 0; done < count; done += step) {
+        readVersions(source, block + done, step, what, damaged, image);
       }
     }
     return image;
   }
 }
+
+function readVersions(
+  source: Pick<Pager, "read">,
+  block: number,
+  count: number,
+  what: string,
+  damaged: boolean,
+  image: Map<number, number>,
+): void {
+  if (buffer.length < count * BLOCK_BYTES) buffer = new Uint8Array(count * BLOCK_BYTES);
+  const bytes = buffer.subarray(0, count * BLOCK_BYTES);
+  try {
+    source.read(block, count, bytes);
+  } catch (error) {
+    if (!damaged || !(error instanceof PerdureError) || error.code !== "CORRUPT") throw error;
+    image.set(block, reportedDamage);
+    return;
+  }
+  for (let i = 0; i < count; i++) {
+    const one = bytes.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES);
+    const version = versionOf(one, () => `${what}block ${block + i}`);
+    if (version !== 0) image.set(block + i, version);
+  }
+}
+
+/** Stands for a block of which reading said that it is damaged. */
+const reportedDamage = -1;
 
 let buffer = new Uint8Array(64 * BLOCK_BYTES);
 
@@ -204,23 +273,57 @@ function extentsOf(blocks: ReadonlySet<number>): Extent[] {
 /** Accounting, every block verified, and no block beside those that were read. */
 export function checkAccounts(pager: Pager, found: Point): void {
   const report = pager.check(true);
+  const injected = report.problems.find((problem) => problem.includes("injected "));
+  if (injected !== undefined) throw new PerdureError("IO", injected);
   assert.deepEqual(report.problems, []);
-  let blocks = found.image.size;
-  for (const image of found.snapshots.values()) blocks += image.size;
-  assert.equal(report.blocks, blocks, "the file has blocks that nobody wrote");
+  const versions = new Set(found.image.values());
+  let most = found.image.size;
+  for (const image of found.snapshots.values()) {
+    for (const version of image.values()) versions.add(version);
+    most += image.size;
+  }
+  // What snapshots share is counted once or more often; each version lies in the file once.
+  const { blocks } = report;
+  assert.ok(blocks >= versions.size && blocks <= most, `${blocks} blocks instead of ${versions.size} to ${most}`);
 }
 
-function equalPoints(a: Point, b: Point): boolean {
-  if (a.snapshots.size !== b.snapshots.size || !equalImages(a.image, b.image)) return false;
-  for (const [name, image] of a.snapshots) {
-    const other = b.snapshots.get(name);
+/** For people: what is in the first that is not in the second. */
+function difference(found: Point, expected: Point): string {
+  const images = new Map<string, [Image, Image]>([["image", [found.image, expected.image]]]);
+  const none: Image = new Map();
+  for (const name of new Set([...found.snapshots.keys(), ...expected.snapshots.keys()])) {
+    if (!found.snapshots.has(name)) return `${name} missing`;
+    if (!expected.snapshots.has(name)) return `${name} in addition`;
+    images.set(name, [found.snapshots.get(name) ?? none, expected.snapshots.get(name) ?? none]);
+  }
+  const differing: string[] = [];
+  for (const [name, [a, b]] of images) {
+    for (const block of new Set([...a.keys(), ...b.keys()])) {
+      if (a.get(block) !== b.get(block)) {
+        differing.push(`${name} ${block}: ${a.get(block) ?? 0} instead of ${b.get(block) ?? 0}`);
+      }
+    }
+  }
+  return differing.slice(0, 8).join(", ");
+}
+
+function equalPoints(expected: Point, found: Point): boolean {
+  if (expected.snapshots.size !== found.snapshots.size || !equalImages(expected.image, found.image)) return false;
+  for (const [name, image] of expected.snapshots) {
+    const other = found.snapshots.get(name);
     if (other === undefined || !equalImages(image, other)) return false;
   }
   return true;
 }
 
-export function equalImages(a: Image, b: Image): boolean {
-  if (a.size !== b.size) return false;
-  for (const [block, version] of a) if (b.get(block) !== version) return false;
-  return true;
+/** Whether `found` is `expected`, apart from damage that was reported. */
+export function equalImages(expected: Image, found: Image): boolean {
+  let matched = 0;
+  for (const [block, version] of found) {
+    if (version === reportedDamage) {
+      if (expected.has(block)) matched++;
+    } else if (expected.get(block) !== version) return false;
+    else matched++;
+  }
+  return matched === expected.size;
 }

@@ -1,14 +1,16 @@
 // State files with a history, to be damaged: commits, snapshots, fragmentation, long headers, a chain after the last checkpoint. Each
 // comes with what every commit looked like and with what every slot held before, so that a test knows what is right.
 
-import type { SnapshotEntry } from "../../bindings/format/directory.js";
+import { entrySlot } from "../../bindings/format/segment.js";
 import type { ProcessIdentity } from "../../bindings/format/side-files.js";
+import { BlockMap } from "../../bindings/pager/block-map.js";
 import { openPager } from "../../bindings/pager/open.js";
 import type { Change, Pager } from "../../bindings/pager/pager.js";
 import { Reader } from "../../bindings/pager/reader.js";
+import type { Segment } from "../../bindings/pager/walk.js";
 import { MemoryPlace } from "../../bindings/storage/memory.js";
 import type { Processes } from "../../bindings/storage/processes.js";
-import { hasher } from "./format-samples.js";
+import { hasher } from "./hostile-hasher.js";
 import { Random } from "./random.js";
 
 export const SLOT = 4096;
@@ -25,10 +27,17 @@ export interface Moment {
 export interface Sample {
   title: string;
   bytes: Uint8Array;
-  /** The last commit, and those before it that the exception of FORMAT.md §9 allows: newest first. */
+  /** What the commits looked like, the last one first. */
   moments: Moment[];
-  /** Slots of which damage may be taken for a torn tail: those of the last segment. */
-  tail: ReadonlySet<number>;
+  /**
+   * Slots of the commits that no `last flushed` on disk covers: damage there cannot be told from a torn tail (FORMAT.md §9, "The exception"). The
+   * value says at which moment the file then may end.
+   */
+  tail: ReadonlyMap<number, number>;
+  /** One more than the last slot of each segment of the chain; the last one led to the last moment. */
+  chainEnds: number[];
+  /** Slots that somebody needs; damage elsewhere changes nothing. */
+  live: number[];
   /** For each slot what it held before, oldest first, its present content left out. */
   before: Map<number, Uint8Array[]>;
 }
@@ -73,6 +82,9 @@ export function placeWith(bytes: Uint8Array, name = NAME): MemoryPlace {
 
 export const fileOf = (place: MemoryPlace): Uint8Array => place.readFile(NAME)!;
 
+/** Short log runs keep the files small. */
+const small = { limits: { chainSlots: 24 } };
+
 /** Writes a history and keeps a model of it. */
 export class Historian {
   readonly place = new MemoryPlace();
@@ -82,10 +94,10 @@ export class Historian {
   private image = new Map<number, number>();
   private snapshots = new Map<string, Content>();
   private value = 0;
-  private last = new Uint8Array(0);
+  private last: Uint8Array = new Uint8Array(0);
 
   constructor(readonly random = new Random(20)) {
-    this.pager = openPager(this.place, NAME, hasher, alone);
+    this.pager = openPager(this.place, NAME, hasher, alone, small);
     this.note();
   }
 
@@ -126,7 +138,7 @@ export class Historian {
   reopen(): void {
     this.pager.close();
     this.note();
-    this.pager = openPager(this.place, NAME, hasher, alone);
+    this.pager = openPager(this.place, NAME, hasher, alone, small);
     this.note();
   }
 
@@ -134,23 +146,23 @@ export class Historian {
   sample(title: string): Sample {
     const bytes = fileOf(this.place);
     const reader = new Reader(this.place, NAME, hasher, alone);
-    const last = reader.view().walk.segments.at(-1);
+    const { segments, lastFlushed } = reader.view().walk;
+    const tail = new Map<number, number>();
+    segments.forEach((segment, i) => {
+      if (segment.header.sequence <= lastFlushed) return;
+      for (const slot of slotsOfSegment(segment)) tail.set(slot, segments.length - i);
+    });
+    const chainEnds = segments.map((segment) => 1 + Math.max(...slotsOfSegment(segment)));
+    const live = liveSlots(reader);
     reader.close();
-    const tail = new Set<number>();
-    if (last !== undefined) {
-      tail.add(last.slot);
-      for (let i = 0; i < last.header.furtherSlots; i++) tail.add(last.header.furtherSlot + i);
-      for (let i = 0; i < last.entries; i++) tail.add(Number(last.view.getBigUint64(128 + 24 * i + 8, true)));
-      tail.delete(0);
-    }
     const before = new Map([...this.before].map(([slot, contents]) => [slot, contents.slice(0, -1)]));
-    return { title, bytes, moments: [...this.moments].reverse(), tail, before };
+    return { title, bytes, moments: [...this.moments].reverse(), tail, chainEnds, live, before };
   }
 
   /** Some blocks near each other and far apart. */
   someBlocks(most: number): number[] {
     return Array.from({ length: 1 + this.random.below(most) }, () =>
-      this.random.oneIn(6) ? 2 ** 30 + this.random.below(600) : this.random.below(400),
+      this.random.oneIn(6) ? 2 ** 30 + this.random.below(300) : this.random.below(120),
     );
   }
 
@@ -168,6 +180,28 @@ export class Historian {
   }
 }
 
+function slotsOfSegment({ slot, header, entries, view }: Segment): number[] {
+  const further = Array.from({ length: header.furtherSlots }, (_, i) => header.furtherSlot + i);
+  const blocks = Array.from({ length: entries }, (_, i) => entrySlot(view, i)).filter((each) => each !== 0);
+  return [slot, ...further, ...blocks];
+}
+
+/** Superblocks, forwarding slot, chain, and what the trees of the newest superblock reach. */
+function liveSlots(reader: Reader): number[] {
+  const { file, walk } = reader.view();
+  const { image, freeMap, directory } = walk.superblock;
+  const live = new Set([0, 1, 2, ...walk.segments.flatMap(slotsOfSegment)]);
+  const add = (slot: number) => {
+    live.add(slot);
+    return true;
+  };
+  const snapshots = reader.snapshots.map(({ root }) => root);
+  for (const root of [image, freeMap, directory, ...snapshots]) {
+    new BlockMap(file, root).visit({ node: add, leaf: (_, slot) => add(slot) });
+  }
+  return [...live].sort((a, b) => a - b);
+}
+
 /** The common past of all samples: fragmented, with snapshots that share most of their blocks. */
 function past(): Historian {
   const history = new Historian();
@@ -175,7 +209,7 @@ function past(): Historian {
   history.createSnapshot("first");
   for (let i = 0; i < 6; i++) history.write(history.someBlocks(8), i % 3 === 0);
   history.createSnapshot("später, mit ümlauten 🗝");
-  history.discard(0, 60);
+  history.discard(1, 30);
   history.write(history.someBlocks(4));
   history.reopen();
   for (let i = 0; i < 5; i++) history.write(history.someBlocks(6));
@@ -208,7 +242,7 @@ export function chainSample(): Sample {
   history.write(history.someBlocks(6));
   history.restoreSnapshot("first");
   history.write(history.someBlocks(6));
-  history.discard(100, 500);
+  history.discard(60, 500);
   history.write([...Array(4).keys()].map((i) => 300 + i));
   history.write([7, 2 ** 30 + 5, 8]);
   return history.sample("chain");
@@ -223,4 +257,4 @@ export function unflushedSample(): Sample {
   return history.sample("unflushed");
 }
 
-export type { SnapshotEntry };
+export const allSamples = (): Sample[] => [closedSample(), openedSample(), chainSample(), unflushedSample()];

@@ -214,8 +214,7 @@ function headerIn(slots: Slots, slot: number, uuid: bigint[]): Header | null {
   if (header.operation === 0) header.entries = entriesOf(body);
   else if (header.operation <= 4) Object.assign(header, recordOf(body, header.operation));
   else return null;
-  const inFile = header.entries.every((entry) => entry.slot === 0 || (entry.slot >= 3 && entry.slot < slots.count));
-  return inFile ? header : null;
+  return header.entries.every(({ slot }) => slot === 0 || slot >= 3) ? header : null;
 }
 
 function entriesOf(body: Uint8Array): Header["entries"] {
@@ -265,13 +264,18 @@ function walk(slots: Slots, superblock: Superblock): Header[] {
 /** §7, the end of "The walk": headers that prove flushed commits lost. */
 function refuseLostCommits(slots: Slots, superblock: Superblock, chain: readonly Header[]): void {
   const end = chain.at(-1)?.sequence ?? superblock.sequence;
-  const walked = new Set(chain.flatMap((header) => [...header.slots, ...header.entries.map(({ slot }) => slot)]));
+  const walked = new Set(
+    chain.flatMap((header) => [...header.slots, ...header.entries.map(({ slot }) => slot)]),
+  );
   const runs = [superblock.runs, ...chain.map((header) => header.runs ?? [])].flat();
   for (const run of runs) {
     for (let slot = run.slot; slot < Math.min(run.slot + run.slots, slots.count); slot++) {
       const header = walked.has(slot) ? null : headerIn(slots, slot, superblock.uuid);
       if (header !== null && header.sequence > end && header.lastFlushed > end) {
-        throw new FileRefused("CORRUPT", `commit ${header.lastFlushed} was flushed, but the chain ends at ${end}`);
+        throw new FileRefused(
+          "CORRUPT",
+          `commit ${header.lastFlushed} was flushed, but the chain ends at ${end}`,
+        );
       }
     }
   }
@@ -324,7 +328,8 @@ function directoryOf(slots: Slots, root: Root): { name: string; root: Root; sequ
     found.push({ name, root: rootAt(view, at), sequence: u64(view, at + 24) });
     at += 42 + nameBytes;
   }
-  if (found.length !== view.getUint32(4, true)) throw new FileRefused("CORRUPT", "a directory of another length");
+  if (found.length !== view.getUint32(4, true))
+    throw new FileRefused("CORRUPT", "a directory of another length");
   return found;
 }
 

@@ -4,10 +4,11 @@
 import type { Hasher } from "../../bindings/hash/hasher.js";
 import { openPager, openPagerOn, type PagerOptions } from "../../bindings/pager/open.js";
 import type { Pager } from "../../bindings/pager/pager.js";
-import { MemoryPlace } from "../../bindings/storage/memory.js";
+import { MemoryPlace, MemoryStorage } from "../../bindings/storage/memory.js";
 import { NodePlace } from "../../bindings/storage/node.js";
 import type { Place } from "../../bindings/storage/storage.js";
 import { FakeMachine } from "./fake-processes.js";
+import { type PagerModel, verifyAgainst } from "./pager-model.js";
 import { temporaryDirectory } from "./temporary-directory.js";
 
 export interface Subject {
@@ -15,6 +16,8 @@ export interface Subject {
   open(hasher: Hasher, options?: PagerOptions): Pager;
   /** Null for a storage without a place; the state's name in it is `state`. */
   place: Place | null;
+  /** The file as it is now. */
+  bytes(): Uint8Array;
   dispose(): void;
 }
 
@@ -25,8 +28,38 @@ function inPlace(place: Place, dispose: () => void): Subject {
   return {
     open: (hasher, options) => openPager(place, stateName, hasher, process, options),
     place,
+    bytes: () => place.readFile(stateName)!,
     dispose,
   };
+}
+
+/** A storage of its own with these bytes. */
+export function storageOf(bytes: Uint8Array): MemoryStorage {
+  const storage = new MemoryStorage();
+  storage.write(0, bytes);
+  return storage;
+}
+
+/** The file as it would be if the newer one of its two superblocks were lost. */
+export function withoutNewest(bytes: Uint8Array): Uint8Array {
+  const copy = bytes.slice();
+  const view = new DataView(copy.buffer, copy.byteOffset);
+  const generation = (slot: number) => view.getBigUint64(slot * 4096 + 40, true);
+  const newest = generation(0) > generation(1) ? 0 : 1;
+  copy.fill(0, newest * 4096, (newest + 1) * 4096);
+  return copy;
+}
+
+/**
+ * Opens the file as a process that was killed now leaves it: from its newest superblock, and from the other one, which
+ * leads to the same commit. `model` has nothing spilled.
+ */
+export function verifyKilled(bytes: Uint8Array, hasher: Hasher, model: PagerModel): void {
+  for (const file of [bytes, withoutNewest(bytes)]) {
+    const pager = openPagerOn(storageOf(file), hasher);
+    verifyAgainst(pager, model);
+    pager.close();
+  }
 }
 
 /** By name, what makes one. */
@@ -47,6 +80,7 @@ export const subjects: readonly [name: string, make: () => Subject][] = [
       return {
         open: (hasher, options) => openPagerOn(place.open(stateName, "write"), hasher, options),
         place: null,
+        bytes: () => place.readFile(stateName)!,
         dispose: () => {},
       };
     },

@@ -1,0 +1,168 @@
+/*
+ * The barrier: every access to the image goes through here, and nothing else in the engine may store.
+ *
+ * `get` and `read` make the block present, `put` and `write` touch it. `read` and `write` give a handle on a structure:
+ * an @unmanaged class, whose fields are readonly unless it extends Writable. The compiler refuses the wrong
+ * pairing. A handle is good for the rest of the call. A structure, like a number, must not straddle blocks; ranges may.
+ */
+
+import { BLOCK_BYTES, BLOCK_SHIFT, EXCHANGE } from "../base/memory-map";
+import { ABSENT, CLEAN, DIRTY, fetch, stateAt, touch } from "./states";
+
+/** What a structure with writable fields extends. */
+@unmanaged
+export class Writable {}
+
+/** A structure for reading. */
+// @ts-ignore: decorator
+@inline
+export function read<T>(address: usize): T {
+  if (changetype<T>(address) instanceof Writable) ERROR("what is read has readonly fields");
+  ensurePresent(address);
+  return changetype<T>(address);
+}
+
+/** A structure for writing. */
+// @ts-ignore: decorator
+@inline
+export function write<T>(address: usize): T {
+  if (!(changetype<T>(address) instanceof Writable)) ERROR("what is written extends Writable");
+  ensureDirty(address);
+  return changetype<T>(address);
+}
+
+/** A number, aligned to its size. */
+// @ts-ignore: decorator
+@inline
+export function get<T>(address: usize): T {
+  ensurePresent(address);
+  return load<T>(address);
+}
+
+// @ts-ignore: decorator
+@inline
+export function put<T>(address: usize, value: T): void {
+  ensureDirty(address);
+  store<T>(address, value);
+}
+
+// @ts-ignore: decorator
+@inline
+function ensurePresent(address: usize): void {
+  if (stateAt(address) < CLEAN) fetch(<u32>(address >> BLOCK_SHIFT));
+}
+
+// @ts-ignore: decorator
+@inline
+function ensureDirty(address: usize): void {
+  if (stateAt(address) < DIRTY) touch(<u32>(address >> BLOCK_SHIFT));
+}
+
+/** A number within a structure that `read` or `write` has handed out, where it has no field of its own. */
+// @ts-ignore: decorator
+@inline
+export function fieldOf<S, T>(structure: S, offset: usize): T {
+  return load<T>(changetype<usize>(structure) + offset);
+}
+
+// @ts-ignore: decorator
+@inline
+export function setField<T>(structure: Writable, offset: usize, value: T): void {
+  store<T>(changetype<usize>(structure) + offset, value);
+}
+
+/** Fills a range, up to the last byte of linear memory. */
+export function fill(address: usize, bytes: usize, value: u8): void {
+  while (bytes > 0) {
+    const count = min(bytes, blockRest(address));
+    ensureDirty(address);
+    memory.fill(address, value, count);
+    address += count;
+    bytes -= count;
+  }
+}
+
+/** Zeros for a slot: 16-byte aligned, a multiple of 16. Short ones are not worth the call of a bulk operation. */
+export function clear(address: usize, bytes: usize): void {
+  if (bytes > 512) return fill(address, bytes, 0);
+  const lastChunk = address + bytes - 64;
+  ensureDirty(address);
+  ensureDirty(lastChunk + 63);
+  if (bytes < 64) {
+    const rest = bytes - 16;
+    const zeros = i64x2.splat(0);
+    v128.store(address, zeros);
+    v128.store(address + min(rest, 16), zeros);
+    v128.store(address + rest, zeros);
+    return;
+  }
+  if (bytes > 128) {
+    for (; address < lastChunk - 64; address += 128) {
+      clear64(address);
+      clear64(address + 64);
+    }
+    address = lastChunk - 64;
+  }
+  clear64(address);
+  clear64(lastChunk);
+}
+
+// @ts-ignore: decorator
+@inline
+function clear64(address: usize): void {
+  const zeros = i64x2.splat(0);
+  v128.store(address, zeros);
+  v128.store(address, zeros, 16);
+  v128.store(address, zeros, 32);
+  v128.store(address, zeros, 48);
+}
+
+/** Copies into a range that reads as zeros, so that zeros need no copy. The ranges are disjoint. */
+export function copyToZeros(from: usize, to: usize, bytes: usize): void {
+  while (bytes > 0) {
+    const count = min(bytes, min(blockRest(from), blockRest(to)));
+    const state = stateAt(from);
+    if (state == ABSENT || state >= CLEAN) {
+      ensurePresent(from);
+      ensureDirty(to);
+      memory.copy(to, from, count);
+    }
+    from += count;
+    to += count;
+    bytes -= count;
+  }
+}
+
+/** Copies from the exchange area. */
+export function copyFromExchange(offset: usize, to: usize, bytes: usize): void {
+  let from = EXCHANGE + offset;
+  while (bytes > 0) {
+    const count = min(bytes, blockRest(to));
+    ensureDirty(to);
+    memory.copy(to, from, count);
+    from += count;
+    to += count;
+    bytes -= count;
+  }
+}
+
+/** Whether a range is the same as one in the exchange area. */
+export function equalsExchange(offset: usize, address: usize, bytes: usize): bool {
+  if (bytes == 0) return true;
+  ensurePresent(address);
+  if (bytes > blockRest(address)) ensurePresent(address + bytes - 1);
+  return memory.compare(EXCHANGE + offset, address, bytes) == 0;
+}
+
+/** A result for the host. */
+// @ts-ignore: decorator
+@inline
+export function answer<T>(offset: usize, value: T): void {
+  store<T>(EXCHANGE + offset, value);
+}
+
+// @ts-ignore: decorator
+@inline
+function blockRest(address: usize): usize {
+  return <usize>BLOCK_BYTES - (address & (BLOCK_BYTES - 1));
+}

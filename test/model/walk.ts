@@ -1,0 +1,159 @@
+// Reading a state file: the superblocks, the walk along the chain, the scan for lost commits, and what the store holds at
+// the end of it. Everyone who opens a file uses this: writers, readers, and those who copy it.
+
+import { Failure, type File, type Run } from "./world.js";
+import {
+  asHeader,
+  asSuperblock,
+  type Header,
+  type Node,
+  type Place,
+  type Root,
+  type Snapshot,
+  type State,
+  type Superblock,
+} from "./values.js";
+
+export interface Superblocks {
+  readonly newest: Superblock | null;
+  readonly fallback: Superblock | null;
+}
+
+export function* readSuperblocks(file: File): Run<Superblocks> {
+  const even = asSuperblock(yield* file.read(0));
+  const odd = asSuperblock(yield* file.read(1));
+  if (even === null || odd === null) return { newest: even ?? odd, fallback: null };
+  return even.generation > odd.generation ? { newest: even, fallback: odd } : { newest: odd, fallback: even };
+}
+
+export interface Segment {
+  readonly slot: number;
+  readonly header: Header;
+}
+
+/** The headers that follow a superblock, each linked to the one before; blocks are not looked at. */
+export function* followChain(file: File, superblock: Superblock): Run<Segment[]> {
+  const { rules } = file.world;
+  const segments: Segment[] = [];
+  let previous = superblock.chain;
+  let sequence = superblock.sequence;
+  let slot = superblock.next;
+  for (;;) {
+    const header = asHeader(yield* file.read(slot));
+    if (header === null || header.uuid !== superblock.uuid || header.sequence !== sequence + 1) break;
+    if (rules.linkToPrevious && header.previous !== previous) break;
+    if (rules.writerNumberInChain && header.writer < superblock.writer) break;
+    segments.push({ slot, header });
+    previous = header;
+    sequence = header.sequence;
+    slot = header.next;
+  }
+  return segments;
+}
+
+export interface Walk {
+  readonly superblock: Superblock;
+  /** The segments up to the commit C at which the walk ends. */
+  readonly segments: readonly Segment[];
+  /** The last of them; null when C is the superblock's own commit. */
+  readonly head: Header | null;
+  readonly sequence: number;
+  readonly lastFlushed: number;
+  /** Where the header after C lies or will lie. */
+  readonly next: number;
+  /** There is proof that flushed commits are missing. */
+  readonly lost: boolean;
+  /** There are valid headers above C. */
+  readonly tail: boolean;
+}
+
+export function* walk(file: File, superblock: Superblock): Run<Walk> {
+  const { rules } = file.world;
+  const followed = yield* followChain(file, superblock);
+  let lastFlushed = superblock.sequence;
+  for (const { header } of followed) lastFlushed = Math.max(lastFlushed, header.lastFlushed);
+  let length = 0;
+  for (const { header } of followed) {
+    if (rules.verifyUnflushedBlocks && header.sequence > lastFlushed && !(yield* isWhole(file, header))) break;
+    length++;
+  }
+  const segments = followed.slice(0, length);
+  const head = segments.at(-1)?.header ?? null;
+  const sequence = head?.sequence ?? superblock.sequence;
+  const next = head?.next ?? superblock.next;
+
+  let lost = false;
+  let tail = length < followed.length;
+  const runs = [...superblock.runs];
+  for (const { header } of followed) runs.push(...header.runs);
+  const inChain = new Set(segments.map(({ slot }) => slot));
+  for (const slot of runs) {
+    if (inChain.has(slot)) continue;
+    const header = asHeader(yield* file.read(slot));
+    if (header === null || header.uuid !== superblock.uuid || header.sequence <= sequence) continue;
+    tail = true;
+    if (header.lastFlushed > sequence) lost = rules.scanForLostHeaders;
+  }
+  return { superblock, segments, head, sequence, lastFlushed, next, lost, tail };
+}
+
+function* isWhole(file: File, header: Header): Run<boolean> {
+  for (const { place } of header.changes) {
+    if (place !== null && (yield* file.read(place.slot)) !== place.digest) return false;
+  }
+  return true;
+}
+
+export function* readNode(file: File, root: Root): Run<Node> {
+  if ((yield* file.read(root.slot)) !== root.digest) throw new Failure("CORRUPT", `tree node in slot ${root.slot}`);
+  return root.digest;
+}
+
+/** A snapshot as known in memory; its root is null while only the chain knows it. */
+export interface KnownSnapshot {
+  readonly name: string;
+  readonly places: readonly Place[];
+  root: Root | null;
+}
+
+export interface Content {
+  readonly image: Place[];
+  /** A node on disk that says the same as `image`, if there is one. */
+  imageRoot: Root | null;
+  readonly snapshots: KnownSnapshot[];
+  /** For the oracle: what the store should hold. */
+  readonly state: State;
+}
+
+/** Reads the trees of a superblock and applies the segments of a walk to them. */
+export function* readContent(file: File, { superblock, segments, head }: Walk): Run<Content> {
+  let imageRoot: Root | null = superblock.image;
+  let image = [...(yield* readNode(file, superblock.image)).places];
+  let snapshots: KnownSnapshot[] = [];
+  if (superblock.directory !== null) {
+    const entries: readonly Snapshot[] = (yield* readNode(file, superblock.directory)).snapshots;
+    for (const { name, root } of entries) {
+      snapshots.push({ name, root, places: (yield* readNode(file, root)).places });
+    }
+  }
+  for (const { header } of segments) {
+    switch (header.operation) {
+      case "commit":
+        for (const { block, place } of header.changes) image[block] = place;
+        imageRoot = null;
+        break;
+      case "create":
+        snapshots.push({ name: header.name, root: imageRoot, places: [...image] });
+        break;
+      case "delete":
+        snapshots = snapshots.filter((snapshot) => snapshot.name !== header.name);
+        break;
+      case "restore":
+        imageRoot = header.root as Root;
+        image = [...(yield* readNode(file, imageRoot)).places];
+        break;
+      default:
+    }
+  }
+  return { image, imageRoot, snapshots, state: head?.state ?? superblock.state };
+}

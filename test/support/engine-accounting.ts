@@ -1,0 +1,324 @@
+// Checks that the structures in an image agree with each other, as docs/ENGINE.md §9 lists, and returns what lives
+// in it. Written from that page; it shares nothing with the engine. It reads blocks, so it works as well on a
+// running engine as on a file.
+
+/** The 4096 bytes of a block of the image, or undefined when it reads as zeros. */
+export type BlockSource = (block: number) => Uint8Array | undefined;
+
+export interface ImageReport {
+  problems: string[];
+  /** Live objects of the heap: address → usable bytes. */
+  objects: Map<number, number>;
+  /** Names in order of insertion. */
+  names: Map<string, { entry: number; address: bigint; layout: bigint }>;
+  heapEnd: number;
+  usedBlocks: number;
+}
+
+const blockBytes = 4096;
+const header = 0x1000_0000;
+const bounds = 0x1000_1000;
+const bitmap = 0x1000_2000;
+const bitmapEnd = bitmap + 118 * 1024;
+const pageMap = 0x1010_0000;
+const spans = 0x1050_0000;
+const heap = 0x1400_0000;
+const heapBlocks = 966_656;
+const region = header + 128;
+const classCount = 36;
+
+/** Slot bytes, blocks and slots of a span, from the table of docs/ENGINE.md §7. */
+export function spanGeometry(sizeClass: number): { slotBytes: number; blocks: number; slots: number } {
+  if (sizeClass < 8) return { slotBytes: 16 * (sizeClass + 1), blocks: sizeClass + 1, slots: 256 };
+  const m = 5 + ((sizeClass - 8) % 4);
+  const k = 32 * 2 ** Math.floor((sizeClass - 8) / 4);
+  return { slotBytes: m * k, blocks: 2 * m, slots: 8192 / k };
+}
+
+export function checkImage(source: BlockSource, hashOf: (name: Uint8Array) => number): ImageReport {
+  return new Checker(source, hashOf).report();
+}
+
+class Checker {
+  readonly #problems: string[] = [];
+  readonly #objects = new Map<number, number>();
+  readonly #views = new Map<number, DataView>();
+  #heapEnd = 0;
+  #usedBlocks = 0;
+
+  constructor(
+    private readonly source: BlockSource,
+    private readonly hashOf: (name: Uint8Array) => number,
+  ) {}
+
+  report(): ImageReport {
+    this.#heapEnd = this.#u32(region + 4);
+    this.#expect(this.#u64(header) === 0x00474d4944524550n, "magic");
+    this.#expect(this.#u16(header + 8) === 1 && this.#u16(header + 10) === 0, "version");
+    this.#checkPages();
+    this.#checkRegion();
+    this.#checkLists();
+    const names = this.#checkRegistry();
+    return {
+      problems: this.#problems,
+      objects: this.#objects,
+      names,
+      heapEnd: this.#heapEnd,
+      usedBlocks: this.#usedBlocks,
+    };
+  }
+
+  #expect(condition: boolean, problem: string): void {
+    if (!condition && this.#problems.length < 20) this.#problems.push(problem);
+  }
+
+  // Reading
+
+  #block(address: number): DataView | undefined {
+    const block = Math.floor(address / blockBytes);
+    let view = this.#views.get(block);
+    if (view === undefined) {
+      const bytes = this.source(block);
+      if (bytes === undefined) return undefined;
+      view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      this.#views.set(block, view);
+    }
+    return view;
+  }
+
+  #u16 = (address: number): number => this.#block(address)?.getUint16(address % blockBytes, true) ?? 0;
+  #u32 = (address: number): number => this.#block(address)?.getUint32(address % blockBytes, true) ?? 0;
+  #u64 = (address: number): bigint => this.#block(address)?.getBigUint64(address % blockBytes, true) ?? 0n;
+
+  #bytes(address: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++) {
+      bytes[i] = this.#block(address + i)?.getUint8((address + i) % blockBytes) ?? 0;
+    }
+    return bytes;
+  }
+
+  #isZero(address: number, length: number): boolean {
+    for (let at = address; at < address + length; ) {
+      const end = Math.min(address + length, at - (at % blockBytes) + blockBytes);
+      const view = this.#block(at);
+      if (view !== undefined) {
+        for (; at < end; at++) if (view.getUint8(at % blockBytes) !== 0) return false;
+      }
+      at = end;
+    }
+    return true;
+  }
+
+  #isUsed(frame: number): boolean {
+    return ((this.#u32(bitmap + 4 * (frame >>> 5)) >>> (frame & 31)) & 1) === 1;
+  }
+
+  // The heap
+
+  readonly #spansInUse = new Set<number>();
+
+  #checkPages(): void {
+    for (let frame = 0; frame < this.#heapEnd; ) {
+      const entry = this.#u32(pageMap + 4 * frame);
+      let blocks = 1;
+      if (entry === 0) this.#checkFreeBlock(frame);
+      else if ((entry & 3) === 1) blocks = this.#checkSpan(frame, (entry & ~3) >>> 0);
+      else if ((entry & 3) === 2) blocks = this.#checkRun(frame, entry >>> 2);
+      else this.#expect(false, `frame ${frame}: the rest of a run that does not begin`);
+      if (entry !== 0) this.#usedBlocks += blocks;
+      frame += blocks;
+    }
+    for (let frame = this.#heapEnd; frame % 1024 !== 0; frame++) {
+      this.#expect(this.#u32(pageMap + 4 * frame) === 0, `frame ${frame}: in the page map past the end`);
+    }
+  }
+
+  #checkFreeBlock(frame: number): void {
+    this.#expect(!this.#isUsed(frame), `frame ${frame}: used, but of nothing`);
+    this.#expect(this.#isZero(heap + frame * blockBytes, blockBytes), `frame ${frame}: free, but not zeros`);
+  }
+
+  #checkUsed(frame: number, blocks: number, what: string): void {
+    this.#expect(frame + blocks <= this.#heapEnd, `${what}: reaches past the end`);
+    for (let i = 0; i < blocks; i++) this.#expect(this.#isUsed(frame + i), `${what}: block ${i} is free`);
+  }
+
+  #checkRun(frame: number, blocks: number): number {
+    const what = `run at ${frame}`;
+    this.#expect(blocks > 4, `${what}: ${blocks} blocks`);
+    this.#checkUsed(frame, blocks, what);
+    for (let i = 1; i < blocks; i++) {
+      const entry = this.#u32(pageMap + 4 * (frame + i));
+      this.#expect(entry === frame * 4 + 3, `${what}: block ${i} has entry ${entry}`);
+    }
+    this.#objects.set(heap + frame * blockBytes, blocks * blockBytes);
+    return Math.max(blocks, 1);
+  }
+
+  #checkSpan(frame: number, span: number): number {
+    const what = `span at frame ${frame}`;
+    const address = heap + frame * blockBytes;
+    const inArea = span >= spans && span < heap && span % 64 === 0;
+    if (!inArea || this.#spansInUse.has(span) || this.#u32(span) !== address) {
+      this.#expect(false, `${what}: not of descriptor ${span}`);
+      return 1;
+    }
+    this.#spansInUse.add(span);
+    const sizeClass = this.#u16(span + 12);
+    const { slotBytes, blocks, slots } = spanGeometry(sizeClass);
+    this.#expect(sizeClass < classCount, `${what}: class ${sizeClass}`);
+    this.#expect(this.#u16(span + 14) === slots, `${what}: slots`);
+    this.#expect(this.#u32(span + 20) === slotBytes, `${what}: slot bytes`);
+    this.#expect(this.#u32(span + 24) === Math.ceil(2 ** 32 / slotBytes), `${what}: reciprocal`);
+    this.#expect(this.#u32(span + 28) === blocks, `${what}: blocks`);
+    this.#checkUsed(frame, blocks, what);
+    for (let i = 0; i < blocks; i++) {
+      const entry = this.#u32(pageMap + 4 * (frame + i));
+      this.#expect(entry === span + 1, `${what}: block ${i} has entry ${entry}`);
+    }
+    this.#checkSlots(span, address, slotBytes, slots, what);
+    return blocks;
+  }
+
+  #checkSlots(span: number, address: number, slotBytes: number, slots: number, what: string): void {
+    const fresh = this.#u16(span + 18);
+    let live = 0;
+    for (let slot = 0; slot < 256; slot++) {
+      if (((this.#u32(span + 32 + 4 * (slot >>> 5)) >>> (slot & 31)) & 1) === 0) continue;
+      live++;
+      this.#expect(slot < slots && slot < fresh, `${what}: slot ${slot} is live, ${fresh} is fresh`);
+      this.#objects.set(address + slot * slotBytes, slotBytes);
+    }
+    this.#expect(fresh <= slots, `${what}: fresh ${fresh}`);
+    this.#expect(this.#u16(span + 16) === slots - live, `${what}: free count`);
+    const rest = this.#isZero(address + fresh * slotBytes, (slots - fresh) * slotBytes);
+    this.#expect(rest, `${what}: fresh slots are not zeros`);
+  }
+
+  #checkRegion(): void {
+    this.#expect(this.#u32(region) === heapBlocks, "heap region: capacity");
+    this.#expect(this.#heapEnd <= heapBlocks, "heap region: end");
+    this.#expect(this.#u32(region + 16) === bitmap, "heap region: bitmap");
+    this.#expect(this.#u32(region + 20) === bounds, "heap region: bounds");
+    this.#expect(this.#u32(region + 24) === 0, "heap region: shares");
+    this.#expect(this.#u32(region + 8) === this.#heapEnd - this.#usedBlocks, "heap region: free count");
+    const pastEnd = this.#heapEnd + ((32 - (this.#heapEnd & 31)) & 31);
+    for (let frame = this.#heapEnd; frame < pastEnd; frame++) {
+      this.#expect(!this.#isUsed(frame), `frame ${frame}: used past the end`);
+    }
+    const rest = bitmap + pastEnd / 8;
+    this.#expect(this.#isZero(rest, bitmapEnd - rest), "heap region: bits past the end");
+    const problems = checkBounds(this.#heapEnd, this.#u32(region + 12), this.#isUsed.bind(this), (group) =>
+      this.#u16(bounds + 2 * group),
+    );
+    for (const problem of problems) this.#expect(false, `heap region: ${problem}`);
+  }
+
+  #checkLists(): void {
+    const counts = new Array<number>(classCount).fill(0);
+    const withFree = new Set<number>();
+    for (const span of this.#spansInUse) {
+      counts[this.#u16(span + 12)]! += 1;
+      if (this.#u16(span + 16) > 0) withFree.add(span);
+    }
+    for (let sizeClass = 0; sizeClass < classCount; sizeClass++) {
+      const list = header + 256 + 8 * sizeClass;
+      this.#expect(this.#u32(list + 4) === counts[sizeClass], `class ${sizeClass}: span count`);
+      let previous = 0;
+      for (let span = this.#u32(list); span !== 0; span = this.#u32(span + 4)) {
+        const expected = withFree.delete(span) && this.#u16(span + 12) === sizeClass;
+        this.#expect(expected, `class ${sizeClass}: lists span ${span}`);
+        if (!expected) break;
+        this.#expect(this.#u32(span + 8) === previous, `class ${sizeClass}: previous of ${span}`);
+        previous = span;
+      }
+    }
+    for (const span of withFree) this.#expect(false, `span ${span}: has free slots and is not listed`);
+    let free = 0;
+    for (let span = this.#u32(header + 16); span !== 0; span = this.#u32(span + 4)) {
+      this.#expect(this.#u32(span) === 0, `descriptor ${span}: free, but has blocks`);
+      if (++free > heapBlocks) break;
+    }
+    const made = this.#u32(header + 20);
+    this.#expect(made === this.#spansInUse.size + free, `descriptors: ${made} made, ${free} free`);
+    for (const span of this.#spansInUse) {
+      this.#expect(span < spans + 64 * made, `descriptor ${span}: never made`);
+    }
+  }
+
+  // The registry
+
+  #checkRegistry(): ImageReport["names"] {
+    const names: ImageReport["names"] = new Map();
+    const table = this.#u32(header + 32);
+    const slots = this.#u32(header + 36);
+    const count = this.#u32(header + 40);
+    if (table !== 0) {
+      this.#expect((this.#objects.get(table) ?? 0) >= 8 * slots, "registry: its table is no live object");
+      this.#expect(slots >= 16 && (slots & (slots - 1)) === 0 && 4 * count <= 3 * slots, "registry: slots");
+    }
+    const reachable = new Map<number, number>();
+    for (let slot = 0; slot < slots; slot++) {
+      const entry = this.#u32(table + 8 * slot + 4);
+      if (entry !== 0) reachable.set(entry, slot);
+      else this.#expect(this.#u32(table + 8 * slot) === 0, `registry: slot ${slot} is half empty`);
+    }
+    let previous = 0;
+    for (let entry = this.#u32(header + 44); entry !== 0; entry = this.#u32(entry + 16)) {
+      const length = this.#u16(entry + 28);
+      const name = this.#bytes(entry + 32, length);
+      const text = new TextDecoder().decode(name);
+      const slot = reachable.get(entry);
+      this.#expect(slot !== undefined, `registry: ${text} is not in the table`);
+      if (slot === undefined) break;
+      reachable.delete(entry);
+      const hash = this.#u32(entry + 24);
+      this.#expect(hash === this.hashOf(name), `registry: hash of ${text}`);
+      this.#expect(this.#u32(table + 8 * slot) === hash, `registry: hash of ${text} in the table`);
+      for (let at = hash & (slots - 1); at !== slot; at = (at + 1) & (slots - 1)) {
+        this.#expect(this.#u32(table + 8 * at + 4) !== 0, `registry: a gap before ${text}`);
+      }
+      this.#expect((this.#objects.get(entry) ?? 0) >= 32 + length, `registry: ${text} is no live object`);
+      this.#expect(this.#u32(entry + 20) === previous, `registry: previous of ${text}`);
+      this.#expect(!names.has(text), `registry: ${text} twice`);
+      names.set(text, { entry, address: this.#u64(entry), layout: this.#u64(entry + 8) });
+      previous = entry;
+    }
+    this.#expect(this.#u32(header + 48) === previous, "registry: last entry");
+    this.#expect(
+      reachable.size === 0 && names.size === count,
+      `registry: ${count} names, listed ${names.size}`,
+    );
+    return names;
+  }
+}
+
+/** Problems with the bounds of a region: every one must be at least the longest free run that starts in its group. */
+export function checkBounds(
+  end: number,
+  lowest: number,
+  isUsed: (frame: number) => boolean,
+  boundOf: (group: number) => number,
+): string[] {
+  const problems: string[] = [];
+  for (let start = 0; start < end; ) {
+    if (isUsed(start)) {
+      start++;
+      continue;
+    }
+    let next = start;
+    while (next < end && !isUsed(next)) next++;
+    const group = start >>> 9;
+    if (boundOf(group) < Math.min(next - start, 0xffff)) {
+      problems.push(
+        `group ${group} has bound ${boundOf(group)}, but ${next - start} free frames from ${start}`,
+      );
+    }
+    start = next;
+  }
+  for (let group = 0; group < lowest && group < end / 512; group++) {
+    if (boundOf(group) !== 0) problems.push(`group ${group} has bound ${boundOf(group)} below the lowest`);
+  }
+  return problems;
+}

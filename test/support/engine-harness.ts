@@ -1,0 +1,367 @@
+// An engine with a host whose file is a Map from block to 4096 bytes: all that tests of the engine need of one.
+//
+// The host keeps watch. After every operation `checkBarrier` proves that no byte of the image has changed in memory unless
+// its block is DIRTY: CLEAN blocks are what the file has, and blocks whose memory means nothing are poisoned and stay
+// so. It can throw at any call, and memory can be refused.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+
+export const blockBytes = 4096;
+const poison = 0xa5;
+const poisonBlock = new Uint8Array(blockBytes).fill(poison);
+const zeroBlock = new Uint8Array(blockBytes);
+
+type Count = (...parameters: number[]) => number;
+
+/** The functions of the module, as raw as they are: addresses come back signed. */
+export type EngineFunctions = Record<
+  | "format"
+  | "mount"
+  | "fetch"
+  | "touch"
+  | "discard"
+  | "watch"
+  | "unwatch"
+  | "settle"
+  | "revert"
+  | "forget"
+  | "createRegion"
+  | "takeFrames"
+  | "takeFramesAt"
+  | "giveFrames"
+  | "raiseEnd"
+  | "shareFrame"
+  | "ownersOf"
+  | "isFrameUsed"
+  | "frameStatistics"
+  | "alloc"
+  | "realloc"
+  | "release"
+  | "sizeOf"
+  | "blockOf"
+  | "trim"
+  | "heapStatistics"
+  | "registryFind"
+  | "registrySet"
+  | "registryDelete"
+  | "registryNext"
+  | "registryCount",
+  Count
+>;
+
+const module = new WebAssembly.Module(readFileSync(new URL("../../engine.wasm", import.meta.url)));
+
+/** The exported constants, unsigned. They are the same in every instance. */
+export const engineConstants: Readonly<Record<string, number>> = readConstants();
+
+export const exportNames: readonly string[] = WebAssembly.Module.exports(module).map(({ name }) => name);
+
+function constant(name: string): number {
+  const value = engineConstants[name];
+  assert.ok(value !== undefined, `the engine exports no ${name}`);
+  return value;
+}
+
+export const codes = {
+  OK: constant("OK"),
+  OUT_OF_MEMORY: constant("OUT_OF_MEMORY"),
+  INVALID_ALIGNMENT: constant("INVALID_ALIGNMENT"),
+  INVALID_ADDRESS: constant("INVALID_ADDRESS"),
+  INVALID_ARGUMENT: constant("INVALID_ARGUMENT"),
+  DOUBLE_FREE: constant("DOUBLE_FREE"),
+  NOT_FOUND: constant("NOT_FOUND"),
+  CORRUPT: constant("CORRUPT"),
+  VERSION: constant("VERSION"),
+  BUSY: constant("BUSY"),
+  LIMIT: constant("LIMIT"),
+} as const;
+
+export const states = {
+  ABSENT: constant("ABSENT"),
+  EMPTY: constant("EMPTY"),
+  DISCARDED: constant("DISCARDED"),
+  CLEAN: constant("CLEAN"),
+  DIRTY: constant("DIRTY"),
+  WATCHED: constant("WATCHED"),
+  WATCHED_DIRTY: constant("WATCHED_DIRTY"),
+} as const;
+
+export const addresses = {
+  exchange: constant("EXCHANGE"),
+  states: constant("STATES"),
+  dirtyList: constant("DIRTY_LIST"),
+  dirtyCount: constant("DIRTY_COUNT"),
+  growthLock: constant("GROWTH_LOCK"),
+  heapLimit: constant("HEAP_LIMIT"),
+  image: constant("LOW_IMAGE"),
+  header: constant("HEADER"),
+  heap: constant("HEAP"),
+} as const;
+
+const imageBlock = addresses.image / blockBytes;
+const pageBytes = 65536;
+
+/** What the host throws when it was told to. */
+export class HostFailure extends Error {}
+
+export type BlockFile = Map<number, Uint8Array>;
+
+export interface HarnessOptions {
+  /** Linear memory can reach this far and no further, in bytes. */
+  maximumBytes?: number;
+}
+
+export class EngineHarness {
+  readonly memory: WebAssembly.Memory;
+  readonly functions: EngineFunctions;
+  /** What the file has: blocks that are not there read as zeros. */
+  readonly file: BlockFile;
+  /** Counts down at each call of the host, which throws at zero. */
+  failIn = 0;
+  hostCalls = 0;
+  firstTouches = 0;
+  /** 1 for blocks whose memory has been poisoned: it must stay so until they are present. */
+  readonly #shadow = new Uint8Array(2 ** 20);
+  #buffer!: ArrayBuffer;
+  #bytes!: Uint8Array;
+  #view!: DataView;
+
+  private constructor(file: BlockFile, memory: WebAssembly.Memory) {
+    this.file = file;
+    this.memory = memory;
+    const env = {
+      memory,
+      fault: (block: number) => this.#fault(block >>> 0),
+      firstTouch: () => this.#firstTouch(),
+    };
+    const { exports } = new WebAssembly.Instance(module, { env });
+    this.functions = exports as EngineFunctions;
+  }
+
+  /** An engine on a new image, not committed yet. */
+  static format(options: HarnessOptions = {}): EngineHarness {
+    const harness = new EngineHarness(new Map(), newMemory(options.maximumBytes));
+    assert.equal(harness.functions.format(), codes.OK);
+    harness.checkBarrier();
+    return harness;
+  }
+
+  /** An engine on what a file has. `memory` may be one that another engine has left behind. */
+  static mount(file: BlockFile, memory = newMemory()): EngineHarness {
+    const harness = new EngineHarness(file, memory);
+    assert.equal(harness.functions.mount(), codes.OK);
+    harness.checkBarrier();
+    return harness;
+  }
+
+  /** An engine that has neither formatted nor mounted. */
+  static bare(file: BlockFile = new Map(), options: HarnessOptions = {}): EngineHarness {
+    return new EngineHarness(file, newMemory(options.maximumBytes));
+  }
+
+  /** The process ends and another one begins: what was not committed is lost, and memory is full of rubbish. */
+  remount(): EngineHarness {
+    const bytes = this.bytes;
+    for (const block of this.#knownBlocks()) this.#poison(block);
+    bytes.fill(0, 0, addresses.dirtyList);
+    return EngineHarness.mount(this.file, this.memory);
+  }
+
+  get bytes(): Uint8Array {
+    this.#renew();
+    return this.#bytes;
+  }
+
+  get view(): DataView {
+    this.#renew();
+    return this.#view;
+  }
+
+  stateOf(block: number): number {
+    return this.bytes[addresses.states + block] as number;
+  }
+
+  get dirtyCount(): number {
+    return this.view.getUint32(addresses.dirtyCount, true);
+  }
+
+  dirtyBlocks(): number[] {
+    const view = this.view;
+    return Array.from({ length: this.dirtyCount }, (_, i) =>
+      view.getUint32(addresses.dirtyList + 4 * i, true),
+    );
+  }
+
+  /** What the image has at a block now, whether in memory or not: 4096 bytes, or undefined for zeros. */
+  blockNow = (block: number): Uint8Array | undefined => {
+    const state = this.stateOf(block);
+    if (state === states.ABSENT) return this.file.get(block);
+    if (state < states.CLEAN) return undefined;
+    return this.bytes.subarray(block * blockBytes, (block + 1) * blockBytes);
+  };
+
+  /** What the last commit has. */
+  blockCommitted = (block: number): Uint8Array | undefined => this.file.get(block);
+
+  /** Loads as the host does. */
+  read(address: number, length: number): Uint8Array {
+    this.#eachBlock(address, length, (block) => {
+      if (this.stateOf(block) < states.CLEAN) this.functions.fetch(block);
+    });
+    return this.bytes.slice(address, address + length);
+  }
+
+  /** Stores as the host does. */
+  write(address: number, bytes: Uint8Array): void {
+    this.#eachBlock(address, bytes.length, (block) => {
+      if (this.stateOf(block) < states.DIRTY) this.functions.touch(block);
+    });
+    this.bytes.set(bytes, address);
+  }
+
+  exchangeU32(offset: number): number {
+    return this.view.getUint32(addresses.exchange + offset, true);
+  }
+
+  exchangeF64(offset: number): number {
+    return this.view.getFloat64(addresses.exchange + offset, true);
+  }
+
+  /** Writes to the file what is dirty, and what is watched. */
+  commit(): void {
+    this.checkBarrier();
+    const write = (block: number) => {
+      this.file.set(block, this.bytes.slice(block * blockBytes, (block + 1) * blockBytes));
+    };
+    for (const block of this.dirtyBlocks()) {
+      if (this.stateOf(block) === states.DISCARDED) this.file.delete(block);
+      else write(block);
+    }
+    for (const block of this.#knownBlocks()) {
+      if (this.stateOf(block) === states.WATCHED) write(block);
+    }
+    this.functions.settle();
+    assert.equal(this.dirtyCount, 0);
+    this.checkBarrier();
+  }
+
+  rollback(): void {
+    this.functions.revert();
+    assert.equal(this.dirtyCount, 0);
+    for (const block of this.#knownBlocks()) {
+      if (this.stateOf(block) >= states.WATCHED) this.#load(block);
+    }
+    this.checkBarrier();
+  }
+
+  /**
+   * Proves that memory and states agree with the file and with each other, and that nothing was stored but to touched
+   * blocks. Afterwards the memory of all blocks that are not present is poisoned.
+   */
+  checkBarrier(): void {
+    const listed = new Set(this.dirtyBlocks());
+    assert.equal(listed.size, this.dirtyCount, "a block is in the dirty list twice");
+    const bytes = this.bytes;
+    for (const block of this.#knownBlocks()) {
+      const state = bytes[addresses.states + block] as number;
+      const content = bytes.subarray(block * blockBytes, (block + 1) * blockBytes);
+      if (state === states.CLEAN) {
+        if (!sameBytes(content, this.file.get(block) ?? zeroBlock)) this.#fail(block, "is CLEAN and differs");
+      } else if (state < states.CLEAN) {
+        if (state === states.EMPTY && this.file.has(block))
+          this.#fail(block, "is EMPTY, but the file has it");
+        if (this.#shadow[block] === 1 && !sameBytes(content, poisonBlock)) {
+          this.#fail(block, "was stored to untouched");
+        }
+      }
+      const mustBeListed =
+        state === states.DIRTY || state === states.DISCARDED || state === states.WATCHED_DIRTY;
+      if (mustBeListed !== listed.has(block)) this.#fail(block, `is${mustBeListed ? " not" : ""} listed`);
+      this.#shadow[block] = 0;
+      if (state < states.CLEAN) this.#poison(block);
+    }
+    for (const block of listed)
+      assert.ok(block >= imageBlock, `block ${block} is listed, but not of the image`);
+  }
+
+  #fail(block: number, what: string): never {
+    assert.fail(`block ${block} (state ${this.stateOf(block)}) ${what}`);
+  }
+
+  #poison(block: number): void {
+    this.bytes.fill(poison, block * blockBytes, (block + 1) * blockBytes);
+    this.#shadow[block] = 1;
+  }
+
+  /** The blocks of the image of which anything is known: present, or poisoned, or to be zeros. */
+  #knownBlocks(): number[] {
+    const end = this.memory.buffer.byteLength / blockBytes;
+    const known: number[] = [];
+    const fours = new Uint32Array(this.memory.buffer, addresses.states, end / 4);
+    const shadows = new Uint32Array(this.#shadow.buffer);
+    for (let four = imageBlock / 4; four < end / 4; four++) {
+      if (((fours[four] as number) | (shadows[four] as number)) === 0) continue;
+      for (let block = 4 * four; block < 4 * four + 4; block++) {
+        if (this.#bytes[addresses.states + block] !== 0 || this.#shadow[block] !== 0) known.push(block);
+      }
+    }
+    return known;
+  }
+
+  #eachBlock(address: number, length: number, visit: (block: number) => void): void {
+    const last = Math.floor((address + length - 1) / blockBytes);
+    for (let block = Math.floor(address / blockBytes); block <= last; block++) visit(block);
+  }
+
+  #fault(block: number): void {
+    assert.equal(this.stateOf(block), states.ABSENT, "only ABSENT blocks fault");
+    assert.ok(block >= imageBlock && block < this.memory.buffer.byteLength / blockBytes, `fault of ${block}`);
+    this.#maybeFail();
+    this.#load(block);
+    this.#shadow[block] = 0;
+  }
+
+  #load(block: number): void {
+    this.bytes.set(this.file.get(block) ?? zeroBlock, block * blockBytes);
+  }
+
+  #firstTouch(): void {
+    assert.equal(this.dirtyCount, 0);
+    this.#maybeFail();
+    this.firstTouches++;
+  }
+
+  #maybeFail(): void {
+    this.hostCalls++;
+    if (this.failIn > 0 && --this.failIn === 0) throw new HostFailure("as told");
+  }
+
+  #renew(): void {
+    if (this.#buffer === this.memory.buffer) return;
+    this.#buffer = this.memory.buffer;
+    this.#bytes = new Uint8Array(this.#buffer);
+    this.#view = new DataView(this.#buffer);
+  }
+}
+
+function newMemory(maximumBytes?: number): WebAssembly.Memory {
+  const maximum = maximumBytes === undefined ? 65536 : Math.floor(maximumBytes / pageBytes);
+  return new WebAssembly.Memory({ initial: 1, maximum });
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
+function readConstants(): Record<string, number> {
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const unused = () => assert.fail("nothing was asked for");
+  const env = { memory, fault: unused, firstTouch: unused };
+  const { exports } = new WebAssembly.Instance(module, { env });
+  const found: Record<string, number> = {};
+  for (const [name, value] of Object.entries(exports)) {
+    if (value instanceof WebAssembly.Global) found[name] = value.value >>> 0;
+  }
+  return found;
+}
