@@ -32,6 +32,8 @@ function gapsOf(model: ReadonlySet<number>, from: number, limit: number): [numbe
   return gaps;
 }
 
+const slotsIn = (runs: readonly { slots: number }[]) => runs.reduce((sum, { slots }) => sum + slots, 0);
+
 function assertGaps(set: SlotSet, model: ReadonlySet<number>, from: number, limit: number): void {
   const expected = gapsOf(model, from, limit);
   for (const least of [1, 3, 4, 5, 33]) {
@@ -40,7 +42,14 @@ function assertGaps(set: SlotSet, model: ReadonlySet<number>, from: number, limi
     const long = expected.filter(([, slots]) => slots >= least);
     assert.deepEqual(found, long, `gaps(${from}, ${limit}, ${least})`);
     const sorted = long.map(([slot, slots]) => ({ slot, slots })).sort((a, b) => b.slots - a.slots);
-    assert.deepEqual(set.longestGaps(from, limit, least), sorted);
+    for (const [slots, most] of [
+      [1e9, 1e9],
+      [1e9, 3],
+      [50, 1e9],
+    ]) {
+      const wanted = sorted.filter((_, i) => i < most && slotsIn(sorted.slice(0, i)) < slots);
+      assert.deepEqual(set.longestGaps(from, limit, least, slots, most), wanted);
+    }
   }
 }
 
@@ -183,17 +192,14 @@ describe("a set of slots", () => {
         const count = random.below(random.pick([3, 40, 300]));
         const gaps = gapsOf(model, 3, end).map(([, slots]) => slots);
         const extents = takeExtents(set, count);
-        assert.equal(
-          extents.reduce((sum, { slots }) => sum + slots, 0),
-          count,
-        );
+        assert.equal(slotsIn(extents), count);
         for (const { slot, slots } of extents) {
           for (let i = 0; i < slots; i++) assert.ok(!model.has(slot + i));
           for (let i = 0; i < slots; i++) model.add(slot + i);
         }
         assertSame(set, model);
         const fits = gaps.some((slots) => slots >= count);
-        const atEnd = extents.reduce((sum, { slot, slots }) => sum + (slot >= end ? slots : 0), 0);
+        const atEnd = slotsIn(extents.filter(({ slot }) => slot >= end));
         const room = gaps.reduce((sum, slots) => sum + (slots >= 8 ? slots : 0), 0);
         if (fits) assert.ok(extents.length === 1 && atEnd === 0);
         else assert.equal(atEnd, count < 8 ? count : Math.max(0, count - room));

@@ -202,7 +202,8 @@ export class BlockMap {
   top(): MapNode | null {
     if (this.root === null && this.unread.height > 0) {
       const { slot, height } = this.unread;
-      if (slot >= this.file.slots()) throw this.file.corrupt(`a tree in slot ${slot}, which the file does not have`);
+      if (slot >= this.file.slots())
+        throw this.file.corrupt(`a tree in slot ${slot}, which the file does not have`);
       const digest = new DataView(new ArrayBuffer(8));
       digest.setBigUint64(0, this.unread.digest, true);
       this.root = this.load(slot, height, this.owner, digest, 0);

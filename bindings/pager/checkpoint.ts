@@ -70,6 +70,7 @@ export function checkpoint(state: WriterState, options: CheckpointOptions = {}):
     prepare(state, plan, options, sequence, busy);
     // After the nodes: these are written together, so they go before the log's taking the largest extents.
     runs = nextRuns(state, options, busy);
+    mendNewest(state);
     digest = writeRecord(state, options.change, sequence, runs, plan);
   } catch (cause) {
     for (const node of plan.nodes) node.slot = 0;
@@ -90,15 +91,21 @@ export function checkpoint(state: WriterState, options: CheckpointOptions = {}):
     chainNext: runs[0].slot,
     runs,
   };
+  const acknowledged = { sequence: state.sequence, digest: state.digest };
   state.sequence = sequence;
   state.digest = digest;
   space.nameRuns(runs);
-  mendNewest(state);
-  state.flush();
-  writeSuperblock(state, superblock);
+  try {
+    state.flush();
+    writeSuperblock(state, superblock);
+    state.verifyUnfenced();
+  } catch (error) {
+    // The handle is poisoned; what can still be read is the last commit that was acknowledged.
+    Object.assign(state, acknowledged);
+    throw error;
+  }
   install(state, plan, superblock);
   state.counters.checkpoints++;
-  state.verifyUnfenced();
   return sequence;
 }
 
@@ -109,7 +116,7 @@ function mendNewest({ file, newest }: WriterState): void {
 }
 
 /** Writes and flushes a superblock over the older one. FORMAT.md §9, steps 5 and 6. */
-export function writeSuperblock(state: WriterState, superblock: Superblock): void {
+function writeSuperblock(state: WriterState, superblock: Superblock): void {
   try {
     state.file.write(superblock.generation % 2, encodeSuperblock(superblock, state.file.hasher));
   } catch (cause) {

@@ -159,7 +159,10 @@ function verifyChanges(changes: readonly Change[]): void {
     throw new PerdureError("LIMIT", `${blocks} blocks in one commit; it can change ${MAX_COMMIT_BLOCKS}`);
   }
   if (fresh > MAX_FRESH_BLOCKS) {
-    throw new PerdureError("LIMIT", `${fresh} blocks to be written in one commit; it can write ${MAX_FRESH_BLOCKS}`);
+    throw new PerdureError(
+      "LIMIT",
+      `${fresh} blocks to be written in one commit; it can write ${MAX_FRESH_BLOCKS}`,
+    );
   }
   if (ordered) return;
   const sorted = [...changes].sort((a, b) => a.block - b.block);

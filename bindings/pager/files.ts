@@ -101,7 +101,7 @@ export function relocate(place: Place, name: string, file: StateFile, writer: nu
   try {
     copyRetrying(place, temporary, writer, file);
     if (!equalBytes(file.read(FORWARDING_SLOT), forwarding)) throw overtaken(file);
-    renameNew(place, temporary, name, file);
+    renameNew(place, temporary, name, overtaken(file));
   } catch (error) {
     place.remove(temporary);
     throw error;
@@ -124,10 +124,10 @@ export function* replaceByCopy(
   const temporary = newName(name, randomNonce());
   try {
     yield* writeCopy(place, temporary, hasher, source, writer);
-    if (file.isForwarded()) throw overtaken(file);
+    if (file.isForwarded()) throw takenOver(file);
     const forwarding = fence(file, writer);
-    if (!equalBytes(file.read(FORWARDING_SLOT), forwarding)) throw overtaken(file);
-    renameNew(place, temporary, name, file);
+    if (!equalBytes(file.read(FORWARDING_SLOT), forwarding)) throw takenOver(file);
+    renameNew(place, temporary, name, takenOver(file));
   } catch (error) {
     place.remove(temporary);
     throw error;
@@ -218,11 +218,11 @@ function copyRetrying(place: Place, temporary: string, writer: number, file: Sta
   }
 }
 
-function renameNew(place: Place, temporary: string, name: string, file: StateFile): void {
+function renameNew(place: Place, temporary: string, name: string, gone: PerdureError): void {
   try {
     place.rename(temporary, name);
   } catch (error) {
-    if (error instanceof PerdureError && error.code === "NOT_FOUND") throw overtaken(file);
+    if (error instanceof PerdureError && error.code === "NOT_FOUND") throw gone;
     throw error;
   }
   place.flush();
@@ -234,9 +234,12 @@ const overtaken = (file: StateFile) =>
     `${file.label}: another process is taking this file over; open it again when it is done`,
   );
 
+const takenOver = (file: StateFile) =>
+  new PerdureError("FENCED", `${file.label}: another process has taken this file over; open it again`);
+
 function walkedSource(file: StateFile): CopySource & { generation: number } {
   const { newest } = readSuperblocks(file);
-  const { walk } = findCommit(file, newest);
+  const walk = findCommit(file, newest);
   const { map, snapshots, forks } = replay(file, walk);
   return {
     file,

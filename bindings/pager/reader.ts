@@ -95,7 +95,13 @@ export class Reader {
   /** Moves on to the newest commit; returns its sequence. */
   refresh(): number {
     this.ensureOpen();
-    if (this.torn || this.sight.file.isForwarded() || this.hasMoved() || !this.isOnChain() || !this.follow()) {
+    if (
+      this.torn ||
+      this.sight.file.isForwarded() ||
+      this.hasMoved() ||
+      !this.isOnChain() ||
+      !this.follow()
+    ) {
       const before = this.sight;
       this.sight = this.look(false);
       this.torn = false;
@@ -161,7 +167,7 @@ export class Reader {
    */
   private lookAt(file: StateFile, scan: boolean): Sight | null {
     const { newest } = readSuperblocks(file);
-    const walk = scan ? findCommit(file, newest).walk : cutTornTail(file, walkHeaders(file, newest));
+    const walk = scan ? findCommit(file, newest) : cutTornTail(file, walkHeaders(file, newest));
     const unpin = this.pin(walk);
     try {
       if (readSuperblocks(file).newest.generation === newest.generation)
@@ -229,7 +235,8 @@ export class Reader {
   /** A slot that does not verify is damage only when the file has not moved on since, and still holds the commit that is seen. */
   private guard<T>(read: () => T): T {
     this.ensureOpen();
-    if (this.torn) throw new PerdureError("STALE", `${this.sight.file.label}: refresh() failed; call it again`);
+    if (this.torn)
+      throw new PerdureError("STALE", `${this.sight.file.label}: refresh() failed; call it again`);
     try {
       return read();
     } catch (error) {

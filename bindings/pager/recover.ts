@@ -9,13 +9,13 @@ import { entryDigestOffset, entrySlot } from "../format/segment.js";
 import { selectSuperblock } from "../format/select.js";
 import { decodeSuperblock, encodeSuperblock, type Superblock } from "../format/superblock.js";
 import { BlockMap } from "./block-map.js";
-import { checkpoint, writeSuperblock } from "./checkpoint.js";
+import { checkpoint } from "./checkpoint.js";
 import { Log } from "./log.js";
 import { type Replayed, replay } from "./replay.js";
 import { SlotSet } from "./slot-set.js";
 import { mark } from "./space.js";
 import type { StateFile } from "./state-file.js";
-import { cutTornTail, ensureRunsFit, type Segment, scanBeyond, type Walk, walkHeaders } from "./walk.js";
+import { cutTornTail, ensureRunsFit, type Segment, scanForLost, type Walk, walkHeaders } from "./walk.js";
 import type { WriterState } from "./writer-state.js";
 
 const ZERO_SLOT = new Uint8Array(SLOT_BYTES);
@@ -52,11 +52,11 @@ function select(file: StateFile, slot0: Decoded<Superblock>, slot1: Decoded<Supe
  * The commit that the file holds now, with proof that nothing flushed is missing after it; CORRUPT when there is proof of the contrary. Reads only. A
  * writer may go on meanwhile: what looks lost is then found by walking again.
  */
-export function findCommit(file: StateFile, superblock: Superblock): { walk: Walk; tail: boolean } {
+export function findCommit(file: StateFile, superblock: Superblock): Walk {
   for (;;) {
     const walk = cutTornTail(file, walkHeaders(file, superblock));
-    const { tail, lost } = scanBeyond(file, walk);
-    if (lost === null) return { walk, tail };
+    const lost = scanForLost(file, walk);
+    if (lost === null) return walk;
     if (cutTornTail(file, walkHeaders(file, superblock)).sequence > walk.sequence) continue;
     throw file.corrupt(
       `the chain ends at commit ${walk.sequence}, but commit ${lost.sequence} in slot ${lost.slot} says that ${lost.lastFlushed} was flushed; ` +
@@ -72,24 +72,15 @@ export function recover(
   beforeWriting = () => {},
 ): WriterState {
   const superblocks = readSuperblocks(file);
-  const { walk, tail } = findCommit(file, superblocks.newest);
+  const walk = findCommit(file, superblocks.newest);
   ensureFits(file, superblocks.newest, walk);
   const state = open(superblocks);
   // Everything that is needed is read before anything is written: a file that is refused stays as it is.
-  const replayed = walk.segments.length === 0 && !tail ? null : replayForWriting(state, walk);
+  const replayed = walk.segments.length === 0 ? null : replayForWriting(state, walk);
   beforeWriting();
   settle(state, walk);
   state.flush();
   if (replayed === null) {
-    const raised = {
-      ...state.newest,
-      generation: state.newest.generation + 1,
-      writer: state.writer,
-      time: Date.now(),
-    };
-    writeSuperblock(state, raised);
-    state.fallback = state.newest;
-    state.newest = raised;
     state.verifyUnfenced();
     return state;
   }

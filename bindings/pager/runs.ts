@@ -60,14 +60,12 @@ export function chooseRuns(busy: SlotSet, wish: RunWish): Run[] {
 
 /** Free extents of at least `least` slots before `end`, the largest, until they have `budget` slots together. */
 function largestGaps(busy: SlotSet, end: number, least: number, budget: number): Run[] {
-  const chosen: Run[] = [];
   let left = budget;
-  for (const { slot, slots } of busy.longestGaps(FIRST_SLOT, end, least)) {
-    if (left <= 0 || chosen.length === MAX_RUNS - 1) break;
-    chosen.push({ slot, slots: Math.min(slots, Math.max(MIN_RUN_SLOTS, left)) });
-    left -= slots;
-  }
-  return chosen;
+  return busy.longestGaps(FIRST_SLOT, end, least, budget, MAX_RUNS - 1).map(({ slot, slots }) => {
+    const taken = Math.min(slots, Math.max(MIN_RUN_SLOTS, left));
+    left -= taken;
+    return { slot, slots: taken };
+  });
 }
 
 /** Whether the segment that waits can be laid out in these runs. */

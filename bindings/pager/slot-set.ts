@@ -5,6 +5,9 @@
  */
 import type { Run } from "../format/superblock.js";
 
+/** Shorter extents are counted by their lengths, to see which are worth a list. */
+const COUNTED_LENGTHS = 64;
+
 export class SlotSet {
   private words: Uint32Array;
 
@@ -71,48 +74,70 @@ export class SlotSet {
     }
   }
 
-  /** Calls `visit` with each maximal extent of at least `least` slots in [from, limit) that are not in the set. */
-  gaps(from: number, limit: number, visit: (slot: number, count: number) => void, least = 1): void {
+  /**
+   * Calls `visit` with each maximal extent of at least `least` slots in [from, limit) that are not in the set, in order, until it
+   * returns true.
+   */
+  gaps(from: number, limit: number, visit: (slot: number, count: number) => unknown, least = 1): void {
+    /** Of the gap under way, or -1. */
     let start = -1;
-    let at = from;
     const end = Math.min(limit, this.words.length * 32);
-    while (at < end) {
-      const word = this.words[Math.floor(at / 32)];
-      const bit = at & 31;
-      if (bit === 0 && least >= 4 && word !== 0 && !hasFourFree(word)) {
-        // Only a gap that reaches over the edge of the word can be long enough.
-        const gapEnd = Math.min(at + trailingZeros(word), limit);
-        if (start >= 0 && gapEnd - start >= least) visit(start, gapEnd - start);
+    for (let base = from - (from % 32); base < end; base += 32) {
+      let word = this.words[base / 32] | 0;
+      // What lies outside counts as taken.
+      if (base < from) word |= (1 << (from - base)) - 1;
+      if (end - base < 32) word |= -1 << (end - base);
+      let changes = word ^ ((word << 1) | (start < 0 ? 1 : 0));
+      if (least >= 4 && word !== 0 && !mayHaveFree(word, least)) {
+        // Only a gap that reaches over an edge of the word can be long enough.
+        if (start >= 0) {
+          const count = base + trailingZeros(word) - start;
+          if (count >= least && visit(start, count) === true) return;
+        }
         const free = Math.clz32(word);
-        start = free === 0 ? -1 : at + 32 - free;
-        at += 32;
+        start = free === 0 ? -1 : base + 32 - free;
         continue;
       }
-      const differing = (start < 0 ? ~word : word) >>> bit;
-      if (differing === 0) {
-        at += 32 - bit;
-        continue;
+      for (; changes !== 0; changes &= changes - 1) {
+        const at = base + trailingZeros(changes);
+        if (start < 0) {
+          start = at;
+          continue;
+        }
+        if (at - start >= least && visit(start, at - start) === true) return;
+        start = -1;
       }
-      at += trailingZeros(differing);
-      if (start < 0) {
-        start = at;
-        continue;
-      }
-      const gapEnd = Math.min(at, limit);
-      if (gapEnd - start >= least) visit(start, gapEnd - start);
-      start = -1;
     }
-    if (start < 0) start = Math.max(from, end);
-    if (start < limit && limit - start >= least) visit(start, limit - start);
+    if (start < 0 && limit > end) start = Math.max(from, end);
+    if (start >= 0 && limit - start >= least) visit(start, limit - start);
   }
 
-  /** The same extents, the longest first; of those of one length the first first. */
-  longestGaps(from: number, limit: number, least: number): Run[] {
-    const long: Run[] = [];
-    const short: Run[][] = Array.from({ length: 64 }, () => []);
-    this.gaps(from, limit, (slot, slots) => (short[slots] ?? long).push({ slot, slots }), least);
-    long.sort((a, b) => b.slots - a.slots);
-    return [long, ...short.reverse()].flat();
+  /** The longest of these extents, the longest first: `most` of them, or as few as have `slots` slots together. */
+  longestGaps(from: number, limit: number, least: number, slots: number, most: number): Run[] {
+    const lengths = new Uint32Array(COUNTED_LENGTHS + 1);
+    this.gaps(from, limit, (_, count) => lengths[Math.min(count, COUNTED_LENGTHS)]++ < 0, least);
+    let shortest = COUNTED_LENGTHS;
+    let counted = lengths[shortest];
+    for (let sum = counted * shortest; shortest > least && counted < most && sum < slots; ) {
+      shortest--;
+      counted += lengths[shortest];
+      sum += lengths[shortest] * shortest;
+    }
+    const found: Run[] = [];
+    this.gaps(
+      from,
+      limit,
+      (slot, count) => found.push({ slot, slots: count }) < 0,
+      Math.max(least, shortest),
+    );
+    found.sort((a, b) => b.slots - a.slots);
+    let left = slots;
+    const end = found.findIndex((gap, i) => {
+      const enough = left <= 0 || i === most;
+      left -= gap.slots;
+      return enough;
+    });
+    return end < 0 ? found : found.slice(0, end);
   }
 
   /** The 8 × `into.length` slots from `slot` (a multiple of 8) on, as bytes; bit i is bit i mod 8 of byte i div 8. */
@@ -138,13 +163,16 @@ export class SlotSet {
   }
 }
 
-/** Whether four adjoining bits are zero. */
-function hasFourFree(word: number): boolean {
-  const pairs = ~word & (~word >>> 1);
-  return (pairs & (pairs >>> 2)) !== 0;
+/** False when the word has no `least` adjoining zero bits for certain; `least` is at least 4. */
+function mayHaveFree(word: number, least: number): boolean {
+  let free = ~word & (~word >>> 1);
+  free &= free >>> 2;
+  if (least >= 8) free &= free >>> 4;
+  if (least >= 16) free &= free >>> 8;
+  return free !== 0;
 }
 
-/** 32 for 0. */
+/** Of a word that is not 0. */
 function trailingZeros(word: number): number {
-  return word === 0 ? 32 : 31 - Math.clz32(word & -word);
+  return 31 - Math.clz32(word & -word);
 }

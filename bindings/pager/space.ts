@@ -185,10 +185,12 @@ export function takeExtent(busy: SlotSet, count: number): number {
   let best = 0;
   let bestSlots = Number.POSITIVE_INFINITY;
   const end = busy.end();
-  const consider = (slot: number, slots: number): void => {
-    if (slots >= bestSlots) return;
-    best = slot;
-    bestSlots = slots;
+  const consider = (slot: number, slots: number): boolean => {
+    if (slots < bestSlots) {
+      best = slot;
+      bestSlots = slots;
+    }
+    return bestSlots === count;
   };
   busy.gaps(FIRST_SLOT, end, consider, count);
   const slot = best === 0 ? end : best;
@@ -198,16 +200,17 @@ export function takeExtent(busy: SlotSet, count: number): number {
 
 /** Takes `count` free slots out of `busy` for what is written together: in one extent, or in the longest there are rather than at the end. */
 export function takeExtents(busy: SlotSet, count: number): Run[] {
-  const gaps = count < MIN_EXTENT_SLOTS ? [] : busy.longestGaps(FIRST_SLOT, busy.end(), MIN_EXTENT_SLOTS);
+  const end = busy.end();
+  const gaps =
+    count < MIN_EXTENT_SLOTS ? [] : busy.longestGaps(FIRST_SLOT, end, MIN_EXTENT_SLOTS, count, count);
   if (gaps.length === 0 || gaps[0].slots >= count) return [{ slot: takeExtent(busy, count), slots: count }];
-  const extents: Run[] = [];
   let left = count;
-  for (const { slot, slots } of gaps) {
-    if (left === 0) break;
-    extents.push({ slot, slots: Math.min(slots, left) });
-    left -= Math.min(slots, left);
-  }
-  if (left > 0) extents.push({ slot: busy.end(), slots: left });
+  const extents = gaps.map(({ slot, slots }) => {
+    const taken = Math.min(slots, left);
+    left -= taken;
+    return { slot, slots: taken };
+  });
+  if (left > 0) extents.push({ slot: end, slots: left });
   for (const { slot, slots } of extents) busy.addRange(slot, slots);
   return extents;
 }

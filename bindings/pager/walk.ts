@@ -231,11 +231,8 @@ export interface LostProof {
   lastFlushed: number;
 }
 
-/**
- * Reads what the walk left of the known log runs: whether there is any valid header above the end (a torn tail), and whether one of
- * them proves that flushed commits above the end are missing.
- */
-export function scanBeyond(file: StateFile, walk: Walk): { tail: boolean; lost: LostProof | null } {
+/** Looks through what the walk left of the known log runs for a header that proves that flushed commits above its end are missing. */
+export function scanForLost(file: StateFile, walk: Walk): LostProof | null {
   const seen = new SlotSet();
   for (const segment of walk.segments) {
     seen.add(segment.slot);
@@ -243,41 +240,35 @@ export function scanBeyond(file: StateFile, walk: Walk): { tail: boolean; lost: 
     for (let i = 0; i < segment.entries; i++) seen.add(entrySlot(segment.view, i));
   }
   const end = file.slots();
-  const found: Found = { tail: false, lost: null, reads: SCAN_READS * end };
+  const scan: Scan = { lost: null, reads: SCAN_READS * end };
   for (const run of walk.knownRuns) {
     const runEnd = Math.min(run.slot + run.slots, end);
     seen.gaps(run.slot, runEnd, (from, count) => {
       for (let at = from; at < from + count; at += CHUNK_SLOTS) {
-        scanChunk(file, walk, at, Math.min(CHUNK_SLOTS, from + count - at), found);
+        scanChunk(file, walk, at, Math.min(CHUNK_SLOTS, from + count - at), scan);
       }
     });
     seen.addRange(run.slot, runEnd - run.slot);
   }
-  return found;
+  return scan.lost;
 }
 
-interface Found {
-  tail: boolean;
+interface Scan {
   lost: LostProof | null;
   /** Further slots that may still be read. */
   reads: number;
 }
 
-function scanChunk(file: StateFile, walk: Walk, from: number, count: number, found: Found): void {
+function scanChunk(file: StateFile, walk: Walk, from: number, count: number, scan: Scan): void {
   const { uuid } = walk.superblock;
   const bytes = file.read(from, count);
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count && scan.lost === null; i++) {
     const first = bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
     const decoded = first[0] === 0 ? null : decodeHeader(first, uuid);
-    if (!decoded?.ok || decoded.value.sequence <= walk.sequence) continue;
+    if (!decoded?.ok || decoded.value.lastFlushed <= walk.sequence) continue;
     const { sequence, lastFlushed, furtherSlots } = decoded.value;
-    const proof = lastFlushed > walk.sequence;
-    // Whether there is a tail is known by the first one; a proof counts by itself.
-    if (proof ? found.lost !== null : found.tail) continue;
-    found.reads -= furtherSlots;
-    if (found.reads < 0) throw file.corrupt("the log runs are full of headers that do not verify");
-    if (readSegment(file, from + i, uuid) === null) continue;
-    found.tail = true;
-    if (proof) found.lost = { slot: from + i, sequence, lastFlushed };
+    scan.reads -= furtherSlots;
+    if (scan.reads < 0) throw file.corrupt("the log runs are full of headers that do not verify");
+    if (readSegment(file, from + i, uuid) !== null) scan.lost = { slot: from + i, sequence, lastFlushed };
   }
 }

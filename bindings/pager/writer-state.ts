@@ -141,10 +141,17 @@ export class WriterState {
       forwarded = this.file.isForwarded();
     } catch (cause) {
       // What was to be acknowledged is in the file already: a handle that went on would write over it.
-      this.fail("IO", "slot 2 cannot be read, so it is unknown what was committed; close and open again", cause);
+      this.fail(
+        "IO",
+        "slot 2 cannot be read, so it is unknown what was committed; close and open again",
+        cause,
+      );
     }
     if (!forwarded) return;
-    this.fail("FENCED", "another process has taken this file over; nothing more is written here, open it again");
+    this.fail(
+      "FENCED",
+      "another process has taken this file over; nothing more is written here, open it again",
+    );
   }
 
   /**

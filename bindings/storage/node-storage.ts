@@ -37,10 +37,21 @@ const maxTransferBytes = 2 ** 30;
 const maxParts = 1024;
 /** Interrupted calls are made again this often, so that a broken file system cannot hold the program for ever. */
 const maxRetries = 1000;
+/**
+ * After so many bytes the system is asked, off the thread, to begin to write out, so that a flush in the foreground finds little left to
+ * do; after twice as many for each such request that is still under way, since they all need a thread. Only where each description is told
+ * of every error by itself: elsewhere this flush might take one away from the other.
+ */
+const writeBehindBytes = process.platform === "linux" ? 2 ** 20 : Number.POSITIVE_INFINITY;
 
 export class NodeStorage implements Storage {
   private closed = false;
   private flushesUnderWay = 0;
+  /** Bytes written since the system was last asked to write out, and how many times it was since the last flush in the foreground. */
+  private unsentBytes = 0;
+  private requests = { underWay: 0 };
+  /** The flushes that `write` has begun, all of them; fails when one has failed. */
+  private writtenBehind: Promise<void> = Promise.resolve();
 
   /**
    * Takes over descriptors of the open file `path`. `flushDescriptor` belongs to `flushAsync`; it is null when the
@@ -100,6 +111,7 @@ export class NodeStorage implements Storage {
         }
       }
     }
+    this.writeBehind(done);
   }
 
   writeParts(offset: number, parts: readonly Uint8Array[]): void {
@@ -125,6 +137,7 @@ export class NodeStorage implements Storage {
         let count = this.fileSystem.writevSync(this.descriptor, batch, position);
         if (count === 0) throw zeroWriteError(this.path);
         position += count;
+        this.writeBehind(count);
         for (let part = left[first]; part !== undefined && count >= part.length; part = left[first]) {
           count -= part.length;
           first++;
@@ -146,12 +159,19 @@ export class NodeStorage implements Storage {
     } catch (error) {
       throw fileError(error, "flush", this.path, "write");
     }
+    // What is under way has nothing left to write, although this thread may not have been told yet that it has ended.
+    this.unsentBytes = 0;
+    this.requests = { underWay: 0 };
   }
 
   async flushAsync(): Promise<void> {
     this.checkOpen();
-    const descriptor = this.flushDescriptor;
-    if (descriptor === null) return;
+    if (this.flushDescriptor === null) return;
+    this.unsentBytes = 0;
+    await Promise.all([this.writtenBehind, this.flushOffThread(this.flushDescriptor)]);
+  }
+
+  private async flushOffThread(descriptor: number): Promise<void> {
     this.flushesUnderWay++;
     try {
       await new Promise<void>((resolve, reject) => {
@@ -163,6 +183,19 @@ export class NodeStorage implements Storage {
       this.flushesUnderWay--;
       if (this.closed && this.flushesUnderWay === 0) this.closeDescriptor(descriptor);
     }
+  }
+
+  /** Notes that bytes were written. An error of the flush that this begins is kept for `flushAsync`; `flush` is told of it by the system. */
+  private writeBehind(bytes: number): void {
+    const { requests, flushDescriptor } = this;
+    this.unsentBytes += bytes;
+    if (this.unsentBytes < writeBehindBytes * 2 ** requests.underWay) return;
+    if (flushDescriptor === null || flushDescriptor === this.descriptor) return;
+    this.unsentBytes = 0;
+    requests.underWay++;
+    const begun = this.flushOffThread(flushDescriptor).finally(() => requests.underWay--);
+    this.writtenBehind = Promise.all([this.writtenBehind, begun]).then(() => {});
+    this.writtenBehind.catch(() => {});
   }
 
   truncate(size: number): void {

@@ -5,7 +5,11 @@ import { firstFreeSlot, freeSlots, markPlaces, markReach, markTree } from "./spa
 import { Header, Node, type Operation, type Place, type Root, type Snapshot, Superblock } from "./values.js";
 import { failureOf, nameCall, type Run } from "./world.js";
 
-export function* checkpoint(handle: Handle, operation: Exclude<Operation, "commit">, about: string): Run<void> {
+export function* checkpoint(
+  handle: Handle,
+  operation: Exclude<Operation, "commit">,
+  about: string,
+): Run<void> {
   const { world, file } = handle;
   const { rules, oracle, choose } = world;
   const old = handle.newest;
@@ -39,8 +43,7 @@ export function* checkpoint(handle: Handle, operation: Exclude<Operation, "commi
 
   // 2 and 3: the record, then the nodes
   const headerSlot = handle.log[0] as number;
-  const state =
-    operation === "checkpoint" ? handle.state : oracle.attemptSnapshot(handle, operation, about);
+  const state = operation === "checkpoint" ? handle.state : oracle.attemptSnapshot(handle, operation, about);
   const record = new Header(
     old.superblock.uuid,
     handle.sequence + 1,
@@ -148,7 +151,13 @@ function directoryRoot(handle: Handle, snapshots: readonly Snapshot[], take: () 
     before?.length === snapshots.length &&
     snapshots.every(({ name, root }, index) => before[index]?.name === name && before[index]?.root === root);
   if (same) return directory;
-  return { slot: take(), digest: new Node([], snapshots.map(({ name, root }) => ({ name, root }))) };
+  return {
+    slot: take(),
+    digest: new Node(
+      [],
+      snapshots.map(({ name, root }) => ({ name, root })),
+    ),
+  };
 }
 
 /** The planes of the free map. A plain checkpoint keeps the held plane, a new snapshot adds to it, all else marks anew. */

@@ -126,7 +126,8 @@ export class ExhaustiveChooser implements Chooser {
 
   weighted(weights: readonly number[]): number {
     const possible: number[] = [];
-    for (let index = 0; index < weights.length; index++) if ((weights[index] as number) > 0) possible.push(index);
+    for (let index = 0; index < weights.length; index++)
+      if ((weights[index] as number) > 0) possible.push(index);
     return this.choose(possible.length, (index) => possible[index] as number);
   }
 

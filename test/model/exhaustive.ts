@@ -1,5 +1,5 @@
 // Bounded exhaustive exploration: one writer after the other works off a short script, the power is cut at every point and
-// every subset of the sectors not yet flushed survives, up to twice in a run; one superblock may rot at every point.
+// every subset of the sectors not yet flushed survives, up to twice in a run; one superblock may rot while nobody has the file open.
 
 import { ExhaustiveChooser } from "./choice.js";
 import type { Counts } from "./explore.js";
@@ -10,7 +10,7 @@ import { events, type Plan, Schedule } from "./schedule.js";
 export interface Case {
   readonly script: readonly Operation[];
   readonly powerCuts: number;
-  /** One of the superblocks may rot. */
+  /** One of the superblocks may rot while nobody has the file open. */
   readonly rot?: boolean;
   /** Steps at the beginning in which nothing goes wrong, so that the file is no longer new. */
   readonly quietSteps?: number;
@@ -28,6 +28,7 @@ function planOf({ script, powerCuts, rot = false, quietSteps = 0, writers = 2 }:
     weights: events.map((event) => (likely.includes(event) ? 1 : 0)),
     limits: { "power cut": powerCuts, rot: rot ? 1 : 0, writer: writers - 1 },
     rotSlots: 2,
+    rotAtRest: true,
     failuresPerMille: 0,
     writer: { ...idle, length: script.length + 1, script },
     taker: idle,
@@ -38,7 +39,13 @@ function planOf({ script, powerCuts, rot = false, quietSteps = 0, writers = 2 }:
 }
 
 /** Tries everything; returns what broke a promise first, with a trace, or null. */
-export function exhaust(given: Case, rules: Rules, accounting: boolean, counts: Counts, limit = Number.POSITIVE_INFINITY): string | null {
+export function exhaust(
+  given: Case,
+  rules: Rules,
+  accounting: boolean,
+  counts: Counts,
+  limit = Number.POSITIVE_INFINITY,
+): string | null {
   const plan = planOf(given);
   const chooser = new ExhaustiveChooser();
   let more = true;

@@ -4,7 +4,7 @@
 import { Random, RandomChooser, ReplayChooser } from "./choice.js";
 import { Violation } from "./oracle.js";
 import { drawPlan, type Theme, themes } from "./plans.js";
-import { type Rules, protocol } from "./rules.js";
+import { protocol, type Rules } from "./rules.js";
 import { type Plan, Schedule } from "./schedule.js";
 
 export interface Finding {
@@ -20,7 +20,13 @@ export interface Counts {
 }
 
 /** Runs one schedule; the finding when it breaks a promise. */
-export function runSeed(theme: Theme, seed: number, rules: Rules, accounting: boolean, counts?: Counts): Finding | null {
+export function runSeed(
+  theme: Theme,
+  seed: number,
+  rules: Rules,
+  accounting: boolean,
+  counts?: Counts,
+): Finding | null {
   const random = new Random(seed);
   const plan = drawPlan(random, theme);
   const chooser = new RandomChooser(random);

@@ -1,10 +1,10 @@
 // A handle open for writing: what it knows, how it writes one commit, and what it does when that fails.
 // docs/FORMAT.md §9, "Commit".
 
-import { Failure, failureOf, File, type Process, type Run, type World } from "./world.js";
 import type { Known } from "./space.js";
 import { Block, Header, type Place, type Root, type State, type Superblock, zero } from "./values.js";
 import type { Content, KnownSnapshot } from "./walk.js";
+import { Failure, File, failureOf, type Process, type Run, type World } from "./world.js";
 
 export class Handle {
   status: "open" | "poisoned" | "fenced" | "closed" = "open";

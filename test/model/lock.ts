@@ -18,7 +18,8 @@ export function* takeLock(world: World, process: Process, forced: boolean): Run<
   for (let tries = 0; tries < 3; tries++) {
     // 1 and 2
     const records = yield* listLocks(world);
-    if (!forced && records.some((record) => record.process.alive)) throw new Failure("LOCKED", "a record is alive");
+    if (!forced && records.some((record) => record.process.alive))
+      throw new Failure("LOCKED", "a record is alive");
     const before = yield* openByName(world, process);
     if (before === null) throw new Failure("BUSY", "the file has gone");
     let number = (yield* writerOf(before)) + 1;
@@ -86,13 +87,33 @@ export function* create(world: World, process: Process): Run<void> {
   const state = oracle.blank();
 
   // 1 and 2: both superblocks, the trees they need, and zeros in the forwarding slot
-  const image = { slot: 3, digest: new Node(Array<Block | null>(shape.blockCount).fill(null).map(() => null)) };
+  const image = {
+    slot: 3,
+    digest: new Node(
+      Array<Block | null>(shape.blockCount)
+        .fill(null)
+        .map(() => null),
+    ),
+  };
   const freeMap = { slot: 4, digest: new Node([], [], { image: [3], held: [] }) };
   const runs = Array.from({ length: shape.logSlots }, (_, index) => 5 + index);
   const uuid = world.unique();
   for (const { slot, digest } of [image, freeMap]) yield* file.write(slot, digest);
   for (const generation of [1, 2]) {
-    const superblock = new Superblock(uuid, generation, 0, 0, image, null, freeMap, null, 5, runs, state, false);
+    const superblock = new Superblock(
+      uuid,
+      generation,
+      0,
+      0,
+      image,
+      null,
+      freeMap,
+      null,
+      5,
+      runs,
+      state,
+      false,
+    );
     yield* file.write(generation % 2, superblock);
   }
   yield* file.flush();

@@ -37,14 +37,19 @@ export function* openInPlace(process: Process, file: File, number: number): Run<
 
   const handle = new Handle(world, process, number, file, newest, content);
   handle.newest.chain.push(...found.segments.map(({ header }) => header));
-  if (fallback !== null) handle.fallback = { superblock: fallback, chain: before.map(({ header }) => header) };
+  if (fallback !== null)
+    handle.fallback = { superblock: fallback, chain: before.map(({ header }) => header) };
   handle.sequence = found.sequence;
   handle.head = found.head ?? newest.chain;
-  handle.lastFlushed = rules.rewriteAboveLastFlushed && rules.flushAfterRewrite ? found.sequence : found.lastFlushed;
+  handle.lastFlushed =
+    rules.rewriteAboveLastFlushed && rules.flushAfterRewrite ? found.sequence : found.lastFlushed;
   handle.log = [found.next];
 
   // 5 or 6
-  if ((found.segments.length > 0 && rules.checkpointAfterReplay) || (found.tail && rules.checkpointAboveTail)) {
+  if (
+    (found.segments.length > 0 && rules.checkpointAfterReplay) ||
+    (found.tail && rules.checkpointAboveTail)
+  ) {
     yield* checkpoint(handle, "checkpoint", "");
   } else {
     handle.log = remaining(newest, found.next, handle);

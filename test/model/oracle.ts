@@ -75,7 +75,12 @@ export class Oracle {
   /** The history that the latest acknowledged opening continued. */
   private latest: Lineage | null = null;
   private stateCount = 0;
-  private rotten: { readonly inode: Inode; readonly slot: number; readonly was: Value; readonly victims: Header[] } | null = null;
+  private rotten: {
+    readonly inode: Inode;
+    readonly slot: number;
+    readonly was: Value;
+    readonly victims: Header[];
+  } | null = null;
   /** A write or flush has failed in this run. */
   writesFailed = false;
   /** Off for mutants, which must be found out by what they lose. */
@@ -118,11 +123,14 @@ export class Oracle {
     const lineage = this.lineageOf(owner.file.inode);
     const index = lineage.states.indexOf(state);
     if (index < 0) {
-      if (lineage.owner === owner) throw new Violation(`${state.label} is acknowledged but not in the history`);
+      if (lineage.owner === owner)
+        throw new Violation(`${state.label} is acknowledged but not in the history`);
       return;
     }
     if (lineage.copied >= 0 && index > lineage.copied) {
-      throw new Violation(`${owner.process.label} acknowledges ${state.label}, which its successor does not have`);
+      throw new Violation(
+        `${owner.process.label} acknowledges ${state.label}, which its successor does not have`,
+      );
     }
     lineage.acknowledged = Math.max(lineage.acknowledged, index);
     if (flushed) lineage.flushed = Math.max(lineage.flushed, index);
@@ -134,7 +142,9 @@ export class Oracle {
     state.failed = true;
     const index = lineage.states.indexOf(state);
     if (lineage.copied >= index && index >= 0) {
-      throw new Violation(`${owner.process.label} reports ${state.label} as failed, but its successor has it`);
+      throw new Violation(
+        `${owner.process.label} reports ${state.label} as failed, but its successor has it`,
+      );
     }
     if (index >= 0) lineage.states.splice(index, 1);
   }
@@ -165,7 +175,7 @@ export class Oracle {
     if (other !== null && other !== owner && other.process.alive && other.status === "open") {
       throw new Violation(`${owner.process.label} opened the file of ${other.process.label}, which is alive`);
     }
-    this.requireInHistory(inode, lineage, state);
+    this.requireInHistory(lineage, state);
     this.requireContent(inode, found);
     lineage.restart(state, owner);
     this.latest = lineage;
@@ -174,11 +184,11 @@ export class Oracle {
   /** A copy was renamed to the name: its lineage begins. */
   relocated(from: Inode, to: Inode, found: Found): void {
     const lineage = this.lineageOf(from);
-    lineage.copied = this.requireInHistory(from, lineage, found.state);
+    lineage.copied = this.requireInHistory(lineage, found.state);
     this.lineages.set(to, new Lineage(found.state, lineage));
   }
 
-  private requireInHistory(inode: Inode, lineage: Lineage, state: State): number {
+  private requireInHistory(lineage: Lineage, state: State): number {
     const index = lineage.states.lastIndexOf(state);
     if (state.failed) throw new Violation(`${state.label}, which was reported as failed, came back`);
     if (index < 0) throw new Violation(`${state.label} came back from another history`);
@@ -204,7 +214,9 @@ export class Oracle {
     expected.forEach((block, index) => {
       const place = places[index] ?? null;
       if ((place?.digest ?? null) !== block) {
-        throw new Violation(`${what}: block ${index} should be ${block?.label} but is ${place?.digest.label}`);
+        throw new Violation(
+          `${what}: block ${index} should be ${block?.label} but is ${place?.digest.label}`,
+        );
       }
       if (place === null || inode.read(place.slot) === place.digest) return;
       if (this.rotten?.inode === inode && this.rotten.slot === place.slot) return;
@@ -217,7 +229,9 @@ export class Oracle {
     if (expected === undefined) throw new Violation(`${what}: there is no such snapshot`);
     blocks.forEach((block, index) => {
       if (block !== expected[index]) {
-        throw new Violation(`${what}: block ${index} should be ${expected[index]?.label} but is ${block?.label}`);
+        throw new Violation(
+          `${what}: block ${index} should be ${expected[index]?.label} but is ${block?.label}`,
+        );
       }
     });
   }
@@ -230,13 +244,20 @@ export class Oracle {
 
   /** What a reader sees is not older than what was acknowledged before it looked. */
   isFresh(state: State, acknowledged: State | null, who: string): void {
-    if (acknowledged === null || state.ordinal >= acknowledged.ordinal || this.rotten !== null || this.writesFailed) return;
+    if (
+      acknowledged === null ||
+      state.ordinal >= acknowledged.ordinal ||
+      this.rotten !== null ||
+      this.writesFailed
+    )
+      return;
     throw new Violation(`${who} sees ${state.label} although ${acknowledged.label} had been acknowledged`);
   }
 
   /** A pinned commit goes away only when it was never acknowledged: its write failed and it was voided, or lost. */
   reportedStale(who: string, pinned: boolean): void {
-    if (pinned && this.rotten === null && !this.writesFailed) throw new Violation(`${who} reports STALE in spite of its pin`);
+    if (pinned && this.rotten === null && !this.writesFailed)
+      throw new Violation(`${who} reports STALE in spite of its pin`);
   }
 
   reportedCorrupt(who: string, reason: string): void {
@@ -296,7 +317,9 @@ export class Oracle {
         const reached = trueReach(inode, superblock);
         const both = slots.find((slot) => reached.has(slot));
         if (both !== undefined) {
-          throw new Violation(`slot ${both} is handed out, but superblock ${superblock.generation} may need it`);
+          throw new Violation(
+            `slot ${both} is handed out, but superblock ${superblock.generation} may need it`,
+          );
         }
       }
     }

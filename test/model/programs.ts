@@ -43,7 +43,8 @@ export function* openForWriting(world: World, process: Process, forced: boolean)
     const lock = yield* takeLock(world, process, forced);
     try {
       const { file, number } = lock;
-      if ((forced && lock.rivals) || (yield* file.read(2)) !== zero) return yield* relocate(file, process, number);
+      if ((forced && lock.rivals) || (yield* file.read(2)) !== zero)
+        return yield* relocate(file, process, number);
       return yield* openInPlace(process, file, number);
     } catch (caught) {
       const failure = failureOf(caught);
@@ -84,12 +85,7 @@ export function* writer(world: World, process: Process, plan: WriterPlan): Run<v
   yield* close(handle);
 }
 
-function* perform(
-  world: World,
-  process: Process,
-  handle: Handle,
-  operation: Operation,
-): Run<Handle> {
+function* perform(world: World, process: Process, handle: Handle, operation: Operation): Run<Handle> {
   const { choose } = world;
   const names = handle.snapshots.map(({ name }) => name);
   const name = names[choose.pick(names.length)];
@@ -165,7 +161,9 @@ export function* reader(world: World, process: Process, plan: ReaderPlan): Run<v
     try {
       const before = oracle.latestAcknowledged;
       const known: Reader | null = choose.pick(3) === 2 ? null : current;
-      const opened: Reader = yield* known === null ? openReader(world, process, options) : refresh(known, options);
+      const opened: Reader = yield* known === null
+        ? openReader(world, process, options)
+        : refresh(known, options);
       if (known === null && current !== null) yield* unpin(world, current.pin);
       current = opened;
       const { state } = current;

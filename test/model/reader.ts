@@ -4,7 +4,7 @@
 import { openByName } from "./lock.js";
 import { type Block, type Place, type State, zero } from "./values.js";
 import { readContent, readSuperblocks, type Walk, walk } from "./walk.js";
-import { Failure, failureOf, type File, nameCall, type Process, type Run, type World } from "./world.js";
+import { Failure, type File, failureOf, nameCall, type Process, type Run, type World } from "./world.js";
 
 export class Reader {
   constructor(
@@ -51,7 +51,9 @@ function* openAt(file: File, { pinned, snapshot }: ReaderOptions): Run<Reader> {
     const chain = found.segments.map(({ header }) => header);
     yield nameCall;
     world.directory.link(pin, { kind: "pin", superblock: found.superblock, chain, snapshot, process });
-    world.trace?.(`${process.label}: pins superblock ${found.superblock.generation}, sequence ${found.sequence}`);
+    world.trace?.(
+      `${process.label}: pins superblock ${found.superblock.generation}, sequence ${found.sequence}`,
+    );
     if (!world.rules.rereadSuperblockAfterPin) return new Reader(file, found, pin);
     if ((yield* readSuperblocks(file)).newest === found.superblock) return new Reader(file, found, pin);
     yield* unpin(world, pin);
@@ -68,7 +70,8 @@ function* walkCarefully(file: File): Run<Walk | null> {
   const { newest: second } = yield* readSuperblocks(file);
   const again = second && (yield* walk(file, second));
   const { newest: third } = yield* readSuperblocks(file);
-  if (newest !== second || second !== third || again?.head !== found?.head || again?.lost === false) return null;
+  if (newest !== second || second !== third || again?.head !== found?.head || again?.lost === false)
+    return null;
   throw new Failure("CORRUPT", found === null ? "no valid superblock" : "flushed commits are missing");
 }
 

@@ -5,9 +5,18 @@
 import { Inode } from "./disk.js";
 import { checkForwarding, Handle } from "./handle.js";
 import { listLocks, openByName, removeLock } from "./lock.js";
-import { Forwarding, Node, type Place, type Root, type Snapshot, Superblock, type Value, zero } from "./values.js";
+import {
+  Forwarding,
+  Node,
+  type Place,
+  type Root,
+  type Snapshot,
+  Superblock,
+  type Value,
+  zero,
+} from "./values.js";
 import { type Content, readContent, readSuperblocks, walk } from "./walk.js";
-import { Failure, failureOf, File, nameCall, type Process, type Run, type World } from "./world.js";
+import { Failure, File, failureOf, nameCall, type Process, type Run, type World } from "./world.js";
 
 /** Copies what `old` holds to a new file and gives it the name. BUSY means: begin again with a new lock. */
 export function* relocate(old: File, process: Process, number: number): Run<Handle> {
@@ -28,7 +37,8 @@ export function* relocate(old: File, process: Process, number: number): Run<Hand
   // 4
   if (rules.nameStillCarriesNonce && rules.fenceBeforeCopy) {
     const named = yield* openByName(world, process);
-    if (named === null || (yield* named.read(2)) !== mark) throw new Failure("BUSY", "the name leads elsewhere");
+    if (named === null || (yield* named.read(2)) !== mark)
+      throw new Failure("BUSY", "the name leads elsewhere");
   }
 
   // 5 and 6
@@ -63,7 +73,8 @@ export function* compact(old: Handle): Run<Handle> {
   // 1 and 2
   const copied = yield* copy(file, process, number, name);
   if (rules.flushNewFileBeforeRename) yield* copied.file.flush();
-  if (rules.forwardingBeforeOwnFence && (yield* file.read(2)) !== zero) throw yield* giveUp("the forwarding slot is set");
+  if (rules.forwardingBeforeOwnFence && (yield* file.read(2)) !== zero)
+    throw yield* giveUp("the forwarding slot is set");
 
   // 3
   if (rules.fenceAfterCompaction) {
@@ -73,7 +84,8 @@ export function* compact(old: Handle): Run<Handle> {
     } catch (caught) {
       throw old.poison(failureOf(caught).reason);
     }
-    if (rules.readBackOwnFence && (yield* file.read(2)) !== mark) throw yield* giveUp("another relocation has begun");
+    if (rules.readBackOwnFence && (yield* file.read(2)) !== mark)
+      throw yield* giveUp("another relocation has begun");
   }
 
   // 4 and 5
@@ -85,7 +97,8 @@ export function* compact(old: Handle): Run<Handle> {
 function* takeName(from: File, copied: Copy, process: Process, name: string): Run<void> {
   const { world } = from;
   yield nameCall;
-  if (!world.directory.rename(name, "state")) throw new Failure("LOCKED", "another relocation has removed the copy");
+  if (!world.directory.rename(name, "state"))
+    throw new Failure("LOCKED", "another relocation has removed the copy");
   world.trace?.(`${process.label}: renames ${name} over the name, file ${copied.file.inode.id}`);
   world.oracle.relocated(from.inode, copied.file.inode, copied.content);
   yield nameCall;
@@ -145,7 +158,8 @@ function* readAll(old: File): Run<{ content: Content; sequence: number; slots: M
   for (const places of [content.image, ...content.snapshots.map((snapshot) => snapshot.places)]) {
     for (const place of places) {
       if (place === null || slots.has(place.slot)) continue;
-      if ((yield* old.read(place.slot)) !== place.digest) throw new Failure("CORRUPT", `block in slot ${place.slot}`);
+      if ((yield* old.read(place.slot)) !== place.digest)
+        throw new Failure("CORRUPT", `block in slot ${place.slot}`);
       slots.set(place.slot, place.digest);
     }
   }
@@ -196,7 +210,9 @@ function* writeAll(
   const entries: Snapshot[] = snapshots.map(({ name, root }) => ({ name, root }));
   const directory = entries.length === 0 ? null : add(new Node([], entries));
   const reached = (roots: readonly Root[]): number[] => [
-    ...new Set(roots.flatMap(({ slot, digest }) => [slot, ...digest.places.flatMap((place) => place?.slot ?? [])])),
+    ...new Set(
+      roots.flatMap(({ slot, digest }) => [slot, ...digest.places.flatMap((place) => place?.slot ?? [])]),
+    ),
   ];
   const planes = { image: reached([imageRoot]), held: reached(entries.map(({ root }) => root)) };
   const freeMap = add(new Node([], [], planes));
@@ -221,5 +237,10 @@ function* writeAll(
       ),
   ) as [Superblock, Superblock];
   for (const written of [fallback, superblock]) yield* file.write(written.generation % 2, written);
-  return { file, superblock, fallback, content: { image: [...image], imageRoot, snapshots, state: old.state } };
+  return {
+    file,
+    superblock,
+    fallback,
+    content: { image: [...image], imageRoot, snapshots, state: old.state },
+  };
 }

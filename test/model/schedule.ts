@@ -4,7 +4,7 @@
 import type { Chooser } from "./choice.js";
 import type { Inode } from "./disk.js";
 import { Violation } from "./oracle.js";
-import { openForWriting, reader, type ReaderPlan, writer, type WriterPlan } from "./programs.js";
+import { openForWriting, type ReaderPlan, reader, type WriterPlan, writer } from "./programs.js";
 import { openReader, readEverything } from "./reader.js";
 import type { Rules } from "./rules.js";
 import { junk } from "./values.js";
@@ -26,8 +26,33 @@ export const events = [
   "memory pressure",
 ] as const;
 
-const [goOn, switchTask, newWriter, newTaker, newReader, stop, resume, kill, powerCut, rot, writeBackFails, pressure] =
-  events.map((_, index) => index) as [number, number, number, number, number, number, number, number, number, number, number, number];
+const [
+  goOn,
+  switchTask,
+  newWriter,
+  newTaker,
+  newReader,
+  stop,
+  resume,
+  kill,
+  powerCut,
+  rot,
+  writeBackFails,
+  pressure,
+] = events.map((_, index) => index) as [
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+];
 
 export interface Plan {
   readonly shape: Shape;
@@ -40,6 +65,8 @@ export interface Plan {
   readonly limits: Readonly<Partial<Record<(typeof events)[number], number>>>;
   /** Only the first so many slots rot. */
   readonly rotSlots?: number;
+  /** Nothing rots while a process is alive. */
+  readonly rotAtRest?: boolean;
   /** Of 1000 writes and flushes so many fail. */
   readonly failuresPerMille: number;
   readonly writer: WriterPlan;
@@ -76,7 +103,12 @@ export class Schedule {
     readonly trace: ((text: string) => void) | null,
     accounting: boolean,
   ) {
-    this.world = new World(rules, plan.shape, choose, trace && ((text) => trace(`${this.stepCount}  ${text}`)));
+    this.world = new World(
+      rules,
+      plan.shape,
+      choose,
+      trace && ((text) => trace(`${this.stepCount}  ${text}`)),
+    );
     this.world.oracle.accounting = accounting;
     this.weights = [...plan.weights];
   }
@@ -99,19 +131,24 @@ export class Schedule {
     const alive = this.world.processes.length;
     const limited = (event: number): number => {
       const limit = plan.limits[events[event] as (typeof events)[number]];
-      return limit !== undefined && (this.counts[event] as number) >= limit ? 0 : (plan.weights[event] as number);
+      return limit !== undefined && (this.counts[event] as number) >= limit
+        ? 0
+        : (plan.weights[event] as number);
     };
-    weights[goOn] = this.current !== null && !this.current.process.stopped ? (plan.weights[goOn] as number) : 0;
-    weights[switchTask] = runnable.length > (weights[goOn] > 0 ? 1 : 0) ? (plan.weights[switchTask] as number) : 0;
+    weights[goOn] =
+      this.current !== null && !this.current.process.stopped ? (plan.weights[goOn] as number) : 0;
+    weights[switchTask] =
+      runnable.length > (weights[goOn] > 0 ? 1 : 0) ? (plan.weights[switchTask] as number) : 0;
     if (weights[goOn] === 0 && runnable.length > 0) weights[switchTask] = (plan.weights[goOn] as number) + 1;
-    for (const event of [newWriter, newTaker, newReader]) weights[event] = alive < plan.crowd ? limited(event) : 0;
+    for (const event of [newWriter, newTaker, newReader])
+      weights[event] = alive < plan.crowd ? limited(event) : 0;
     weights[stop] = runnable.length > 0 ? limited(stop) : 0;
     weights[resume] = runnable.length < tasks.length ? limited(resume) : 0;
     weights[kill] = alive > 0 ? limited(kill) : 0;
     // Most can be torn just before a flush.
     weights[powerCut] = alive > 0 ? limited(powerCut) * (this.current?.next === flushCall ? 8 : 1) : 0;
     const inode = this.stateInode();
-    weights[rot] = inode !== null ? limited(rot) : 0;
+    weights[rot] = inode !== null && (alive === 0 || !plan.rotAtRest) ? limited(rot) : 0;
     weights[writeBackFails] = inode?.isDirty ? limited(writeBackFails) : 0;
     weights[pressure] = inode?.hasLostPages ? limited(pressure) : 0;
     if (runnable.length === 0) {
@@ -211,7 +248,12 @@ export class Schedule {
     for (;;) {
       const run = process.tasks.shift();
       if (run === undefined || !process.alive) break;
-      const task: Task = { process, run, isMain: this.tasks.every((other) => other.process !== process), next: 0 };
+      const task: Task = {
+        process,
+        run,
+        isMain: this.tasks.every((other) => other.process !== process),
+        next: 0,
+      };
       this.tasks.push(task);
       this.world.crowded = this.tasks.length > 1;
       this.current ??= task;

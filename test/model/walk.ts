@@ -1,7 +1,6 @@
 // Reading a state file: the superblocks, the walk along the chain, the scan for lost commits, and what the store holds at
 // the end of it. Everyone who opens a file uses this: writers, readers, and those who copy it.
 
-import { Failure, type File, type Run } from "./world.js";
 import {
   asHeader,
   asSuperblock,
@@ -13,6 +12,7 @@ import {
   type State,
   type Superblock,
 } from "./values.js";
+import { Failure, type File, type Run } from "./world.js";
 
 export interface Superblocks {
   readonly newest: Superblock | null;
@@ -74,7 +74,8 @@ export function* walk(file: File, superblock: Superblock): Run<Walk> {
   for (const { header } of followed) lastFlushed = Math.max(lastFlushed, header.lastFlushed);
   let length = 0;
   for (const { header } of followed) {
-    if (rules.verifyUnflushedBlocks && header.sequence > lastFlushed && !(yield* isWhole(file, header))) break;
+    if (rules.verifyUnflushedBlocks && header.sequence > lastFlushed && !(yield* isWhole(file, header)))
+      break;
     length++;
   }
   const segments = followed.slice(0, length);
@@ -105,7 +106,8 @@ function* isWhole(file: File, header: Header): Run<boolean> {
 }
 
 export function* readNode(file: File, root: Root): Run<Node> {
-  if ((yield* file.read(root.slot)) !== root.digest) throw new Failure("CORRUPT", `tree node in slot ${root.slot}`);
+  if ((yield* file.read(root.slot)) !== root.digest)
+    throw new Failure("CORRUPT", `tree node in slot ${root.slot}`);
   return root.digest;
 }
 

@@ -175,7 +175,9 @@ export function describe(value: Value): string {
       const { operation, sequence, writer, lastFlushed, next, changes, name, runs } = value as Header;
       const what =
         operation === "commit"
-          ? changes.map(({ block, place }) => (place ? `${place.digest.label}@${place.slot}` : `${block}:zero`)).join(" ")
+          ? changes
+              .map(({ block, place }) => (place ? `${place.digest.label}@${place.slot}` : `${block}:zero`))
+              .join(" ")
           : `${name} runs ${runs.join(" ")}`;
       return `${operation} ${sequence} by ${writer}, last flushed ${lastFlushed}, next ${next}: ${what}`;
     }

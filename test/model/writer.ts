@@ -41,7 +41,10 @@ export function* flushInBackground(handle: Handle): Run<void> {
     handle.status = "fenced";
     return;
   }
-  handle.lastFlushed = Math.max(handle.lastFlushed, world.rules.lastFlushedAtIssue ? issuedAt : handle.sequence);
+  handle.lastFlushed = Math.max(
+    handle.lastFlushed,
+    world.rules.lastFlushedAtIssue ? issuedAt : handle.sequence,
+  );
   world.oracle.acknowledge(handle, state, true);
 }
 
@@ -71,7 +74,8 @@ export function* close(handle: Handle): Run<void> {
   const { world, process, number } = handle;
   while (handle.flushing) yield flushCall;
   try {
-    if (handle.status === "open" && handle.newest.chain.length > 0) yield* checkpoint(handle, "checkpoint", "");
+    if (handle.status === "open" && handle.newest.chain.length > 0)
+      yield* checkpoint(handle, "checkpoint", "");
   } catch (caught) {
     failureOf(caught);
   }

@@ -2,10 +2,10 @@
 // the history whether that may be so; then it tries what else must hold of such a state.
 
 import assert from "node:assert/strict";
-import { decodeSuperblock } from "../../bindings/format/superblock.js";
-import { selectSuperblock } from "../../bindings/format/select.js";
-import { WasmHasher } from "../../bindings/hash/wasm-hasher.js";
 import { PerdureError } from "../../bindings/base/errors.js";
+import { selectSuperblock } from "../../bindings/format/select.js";
+import { decodeSuperblock } from "../../bindings/format/superblock.js";
+import { WasmHasher } from "../../bindings/hash/wasm-hasher.js";
 import { openPager, openPagerOn } from "../../bindings/pager/open.js";
 import type { Pager } from "../../bindings/pager/pager.js";
 import { findCommit, readSuperblocks } from "../../bindings/pager/recover.js";
@@ -67,7 +67,8 @@ export class CrashCounts {
   }
 
   line(): string {
-    const { states, powerStates, killStates, recoveryStates, fallbackStates, instants, traces, outcomes } = this;
+    const { states, powerStates, killStates, recoveryStates, fallbackStates, instants, traces, outcomes } =
+      this;
     return (
       `${states} crash states (${powerStates} power cuts, ${killStates} kills, ${recoveryStates} inside recovery, ` +
       `${fallbackStates} without the newest superblock) at ${instants} instants of ${traces} traces, ${outcomes} distinct outcomes`
@@ -113,7 +114,12 @@ export class Explorer {
       ...options,
     };
     this.counts.traces++;
-    this.recorder = new Recorder(disk, () => history.expectation(), options.random, this.options.instantEvery);
+    this.recorder = new Recorder(
+      disk,
+      () => history.expectation(),
+      options.random,
+      this.options.instantEvery,
+    );
   }
 
   /** Notes every instant from here on. */
@@ -178,7 +184,10 @@ export class Explorer {
   }
 
   private openBare(state: SimulatedDisk): Pager {
-    return openPagerOn(state.open(stateName, "write"), hasher, { create: false, limits: this.options.limits });
+    return openPagerOn(state.open(stateName, "write"), hasher, {
+      create: false,
+      limits: this.options.limits,
+    });
   }
 
   /** What opening has shown must survive a power cut right after it. */
@@ -212,7 +221,11 @@ export class Explorer {
     const crashed = random.oneIn(8) ? state.kill() : null;
     try {
       const pager = this.open(state);
-      assert.equal(expectation.find(pager, expectation.durable), point, "the fallback leads to another commit");
+      assert.equal(
+        expectation.find(pager, expectation.durable),
+        point,
+        "the fallback leads to another commit",
+      );
       if (crashed !== null) this.exploreRecovery(crashed, expectation, point, "kill");
     } catch (error) {
       explain(error, `rot of superblock ${newest}`);
@@ -294,7 +307,7 @@ function rotOneSlot(state: SimulatedDisk, random: Random): string {
 function lastFlushedIn(state: SimulatedDisk): number {
   const storage = state.open(stateName, "read");
   const file = new StateFile(storage, hasher, stateName);
-  const { walk } = findCommit(file, readSuperblocks(file).newest);
+  const walk = findCommit(file, readSuperblocks(file).newest);
   storage.close();
   return walk.lastFlushed;
 }

@@ -38,7 +38,9 @@ export function fillVersion(into: Uint8Array, version: number): void {
 
 export function versionBytes(...versions: readonly number[]): Uint8Array {
   const bytes = new Uint8Array(versions.length * BLOCK_BYTES);
-  versions.forEach((version, i) => fillVersion(bytes.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES), version));
+  versions.forEach((version, i) =>
+    fillVersion(bytes.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES), version),
+  );
   return bytes;
 }
 
@@ -188,7 +190,8 @@ export class Expectation {
   findDamaged(pager: Pager, from: number): number {
     const found = this.read(pager, true);
     const point = this.indexOf(found);
-    if (point < from) assert.fail(`${this.describe(found)}, which is none of the points ${from} to ${this.last}`);
+    if (point < from)
+      assert.fail(`${this.describe(found)}, which is none of the points ${from} to ${this.last}`);
     return point;
   }
 
@@ -199,7 +202,8 @@ export class Expectation {
   find(pager: Pager, from: number): number {
     const found = this.read(pager);
     const point = this.indexOf(found);
-    if (point < from) assert.fail(`${this.describe(found)}, which is none of the points ${from} to ${this.last}`);
+    if (point < from)
+      assert.fail(`${this.describe(found)}, which is none of the points ${from} to ${this.last}`);
     checkAccounts(pager, found);
     return point;
   }
@@ -284,7 +288,10 @@ export function checkAccounts(pager: Pager, found: Point): void {
   }
   // What snapshots share is counted once or more often; each version lies in the file once.
   const { blocks } = report;
-  assert.ok(blocks >= versions.size && blocks <= most, `${blocks} blocks instead of ${versions.size} to ${most}`);
+  assert.ok(
+    blocks >= versions.size && blocks <= most,
+    `${blocks} blocks instead of ${versions.size} to ${most}`,
+  );
 }
 
 /** For people: what is in the first that is not in the second. */
@@ -308,7 +315,8 @@ function difference(found: Point, expected: Point): string {
 }
 
 function equalPoints(expected: Point, found: Point): boolean {
-  if (expected.snapshots.size !== found.snapshots.size || !equalImages(expected.image, found.image)) return false;
+  if (expected.snapshots.size !== found.snapshots.size || !equalImages(expected.image, found.image))
+    return false;
   for (const [name, image] of expected.snapshots) {
     const other = found.snapshots.get(name);
     if (other === undefined || !equalImages(image, other)) return false;

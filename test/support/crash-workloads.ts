@@ -190,7 +190,9 @@ export class Workload {
     const before = this.pager;
     this.open(true);
     this.history.flushed();
-    expectCode("FENCED", () => before.commit([{ block: 0, count: 1, bytes: versionBytes(1) }], this.random.oneIn(2)));
+    expectCode("FENCED", () =>
+      before.commit([{ block: 0, count: 1, bytes: versionBytes(1) }], this.random.oneIn(2)),
+    );
     before.close();
   }
 
@@ -209,7 +211,10 @@ export class Workload {
     const { random, onlookers } = this;
     const expectation = this.history.expectation();
     for (const { reader, image } of onlookers) {
-      assert.ok(equalImages(image, expectation.readImage(reader, "reader: ")), "a reader sees something else now");
+      assert.ok(
+        equalImages(image, expectation.readImage(reader, "reader: ")),
+        "a reader sees something else now",
+      );
     }
     const choice = random.below(3);
     if (choice === 0 && onlookers.length < mostReaders) {
@@ -302,5 +307,3 @@ export class Workload {
     return random.below(blocks);
   }
 }
-
-

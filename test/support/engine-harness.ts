@@ -247,6 +247,7 @@ export class EngineHarness {
   }
 
   rollback(): void {
+    this.checkBarrier();
     this.functions.revert();
     assert.equal(this.dirtyCount, 0);
     for (const block of this.#knownBlocks()) {

@@ -41,7 +41,7 @@ export class Guard {
   async watch<T>(body: () => Promise<T> | T): Promise<T> {
     const real = { Uint8Array, Uint32Array, Float64Array };
     const watched = Object.fromEntries(
-      Object.entries(real).map(([name, constructor]) => [name, this.watched(constructor)]),
+      Object.entries(real).map(([name, array]) => [name, this.watched(array)]),
     );
     Object.assign(globalThis, watched);
     try {
@@ -51,9 +51,9 @@ export class Guard {
     }
   }
 
-  private watched(constructor: { BYTES_PER_ELEMENT: number }): unknown {
-    const count = (length: number) => this.array(length * constructor.BYTES_PER_ELEMENT);
-    return new Proxy(constructor as unknown as new () => object, {
+  private watched(array: { BYTES_PER_ELEMENT: number }): unknown {
+    const count = (length: number) => this.array(length * array.BYTES_PER_ELEMENT);
+    return new Proxy(array as unknown as new () => object, {
       construct(target, args, newTarget) {
         if (typeof args[0] === "number") count(args[0]);
         return Reflect.construct(target, args, newTarget === this ? target : newTarget);
