@@ -10,6 +10,7 @@ export {
   INVALID_ALIGNMENT,
   INVALID_ARGUMENT,
   LIMIT,
+  MUST_MOVE,
   NOT_FOUND,
   OK,
   OUT_OF_MEMORY,
@@ -17,8 +18,11 @@ export {
 } from "./base/codes";
 export {
   ADDRESS_MIN,
+  CLUSTER_BLOCKS,
+  CLUSTER_BYTES,
   DIRTY_COUNT,
   DIRTY_LIST,
+  DIRTY_WINDOWS,
   EXCHANGE,
   EXCHANGE_BYTES,
   GROWTH_LOCK,
@@ -36,6 +40,10 @@ export {
   PAGE_MAP,
   SPANS,
   STATES,
+  WINDOW_DESCRIPTORS,
+  WINDOW_EPOCH,
+  WINDOW_LIMIT,
+  WINDOWS,
 } from "./base/memory-map";
 export { hash, hashAbsorb, hashBegin, hashBlocks, hashFinish, hashTo } from "./block/hash-blocks";
 export {
@@ -55,6 +63,9 @@ export {
   WATCHED_DIRTY,
   watch,
 } from "./block/states";
+export { REGISTRY_KINDS } from "./block/header";
+export { WINDOWS_MAX } from "./block/window-table";
+export { dropClusterNumbers as dropClusters, windowOfNumber as windowOf } from "./block/windows";
 export {
   createRegion,
   giveFrames,
@@ -69,6 +80,17 @@ export {
 export { frameStatistics } from "./frame/statistics";
 export { alloc, blockOf, realloc, release, sizeOf, trim } from "./heap/heap";
 export { heapStatistics } from "./heap/statistics";
+export {
+  EXTENT_CLUSTERS,
+  EXTENT_LENGTH,
+  EXTENT_OWNER,
+  EXTENT_OWNER_BYTES,
+  extentCount,
+  giveExtent,
+  nextExtent,
+  resizeExtentToNumber as resizeExtent,
+  takeExtentOfNumber as takeExtent,
+} from "./object/extents";
 export { format, mount } from "./object/image";
 export {
   ENTRY_NAME,

@@ -48,6 +48,7 @@ export const assemblyPrograms: readonly string[] = ["wasi"];
 export const assemblyWriters: readonly string[] = [
   "assembly/block/hash-blocks.ts", // digests and the hash state, in the volatile zone
   "assembly/block/states.ts", // block states and the dirty list; zeros, into blocks that become present
+  "assembly/block/window-table.ts", // what is known of the windows, in the volatile zone
   "assembly/block/access.ts", // the barrier: all other writing, after a touch; results in the exchange area
 ];
 
@@ -55,6 +56,7 @@ export const assemblyWriters: readonly string[] = [
 export const hostFunctions: readonly string[] = [
   "env.fault", // put the content of a block into memory
   "env.firstTouch", // something will need a commit
+  "env.spill", // write a block of a window to the file before its commit
 ];
 
 export const allowedWasmImports: readonly string[] = ["env.memory", ...hostFunctions];

@@ -51,6 +51,7 @@ function shareInstance(pages: number): {
   const host = {
     fault: () => assert.fail("hashing faults"),
     firstTouch: () => assert.fail("hashing writes"),
+    spill: () => assert.fail("hashing writes"),
   };
   const instance = new WebAssembly.Instance(module, { env: { memory, ...host } });
   const exports = instance.exports as unknown as HashExports;

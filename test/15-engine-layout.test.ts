@@ -8,13 +8,16 @@ const page = readFileSync(new URL("../../docs/ENGINE.md", import.meta.url), "utf
 
 /** Every export of the module. One that is gone or renamed breaks the host; a new one is added here. */
 const expectedExports = `
-  ABSENT ADDRESS_MIN BUSY CLEAN CORRUPT DIRTY DIRTY_COUNT DIRTY_LIST DISCARDED DOUBLE_FREE EMPTY ENTRY_NAME EXCHANGE
-  EXCHANGE_BYTES GROWTH_LOCK HASH_DIGESTS HASH_DIGESTS_BYTES HASH_STAGING HASH_STAGING_BYTES HEADER HEAP HEAP_BLOCKS
-  HEAP_BOUNDS HEAP_LIMIT INVALID_ADDRESS INVALID_ALIGNMENT INVALID_ARGUMENT LIMIT LOW_IMAGE MAP_END NAME_BYTES_MAX
-  NOT_FOUND NO_FRAME OK OUT_OF_MEMORY PAGE_MAP SPANS STATES VERSION WATCHED WATCHED_DIRTY
-  alloc blockOf createRegion discard fetch forget format frameStatistics giveFrames hash hashAbsorb hashBegin hashBlocks
-  hashFinish hashTo heapStatistics isFrameUsed mount ownersOf raiseEnd realloc registryCount registryDelete registryFind
-  registryNext registrySet release revert settle shareFrame sizeOf takeFrames takeFramesAt touch trim unwatch watch
+  ABSENT ADDRESS_MIN BUSY CLEAN CLUSTER_BLOCKS CLUSTER_BYTES CORRUPT DIRTY DIRTY_COUNT DIRTY_LIST DIRTY_WINDOWS DISCARDED
+  DOUBLE_FREE EMPTY ENTRY_NAME EXCHANGE EXCHANGE_BYTES EXTENT_CLUSTERS EXTENT_LENGTH EXTENT_OWNER EXTENT_OWNER_BYTES
+  GROWTH_LOCK HASH_DIGESTS HASH_DIGESTS_BYTES HASH_STAGING HASH_STAGING_BYTES HEADER HEAP HEAP_BLOCKS
+  HEAP_BOUNDS HEAP_LIMIT INVALID_ADDRESS INVALID_ALIGNMENT INVALID_ARGUMENT LIMIT LOW_IMAGE MAP_END MUST_MOVE
+  NAME_BYTES_MAX NOT_FOUND NO_FRAME OK OUT_OF_MEMORY PAGE_MAP REGISTRY_KINDS SPANS STATES VERSION WATCHED WATCHED_DIRTY
+  WINDOWS WINDOWS_MAX WINDOW_DESCRIPTORS WINDOW_EPOCH WINDOW_LIMIT
+  alloc blockOf createRegion discard dropClusters extentCount fetch forget format frameStatistics giveExtent giveFrames
+  hash hashAbsorb hashBegin hashBlocks hashFinish hashTo heapStatistics isFrameUsed mount nextExtent ownersOf raiseEnd
+  realloc registryCount registryDelete registryFind registryNext registrySet release resizeExtent revert settle
+  shareFrame sizeOf takeExtent takeFrames takeFramesAt touch trim unwatch watch windowOf
 `;
 
 describe("engine: layout", () => {
@@ -31,6 +34,8 @@ describe("engine: layout", () => {
       EXCHANGE: "0x0003_1000",
       STATES: "0x0010_0000",
       DIRTY_LIST: "0x0020_0000",
+      WINDOW_DESCRIPTORS: "0x0100_1000",
+      WINDOWS: "0x0400_0000",
       LOW_IMAGE: "0x1000_0000",
       HEADER: "0x1000_0000",
       HEAP_BOUNDS: "0x1000_1000",
@@ -44,6 +49,11 @@ describe("engine: layout", () => {
     }
     assert.equal(engineConstants.HEAP_LIMIT, (engineConstants.DIRTY_COUNT as number) + 8);
     assert.equal(engineConstants.GROWTH_LOCK, (engineConstants.DIRTY_COUNT as number) + 4);
+    assert.equal(engineConstants.WINDOW_LIMIT, (engineConstants.DIRTY_COUNT as number) + 12);
+    assert.equal(engineConstants.WINDOW_EPOCH, (engineConstants.DIRTY_COUNT as number) + 16);
+    assert.equal(engineConstants.DIRTY_WINDOWS, (engineConstants.DIRTY_COUNT as number) + 20);
+    assert.equal(engineConstants.WINDOWS_MAX, 4915);
+    assert.equal(engineConstants.CLUSTER_BYTES, 40_960);
     assert.equal(engineConstants.HEAP_BLOCKS, 966_656);
   });
 

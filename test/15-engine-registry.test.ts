@@ -1,4 +1,4 @@
-// The registry against a Map: names of every length, in order of insertion, through commits, rollbacks, remounts, failing
+// The registries against Maps: names of every length, in order of insertion, through commits, rollbacks, remounts, failing
 // hosts and refused memory.
 
 import assert from "node:assert/strict";
@@ -12,11 +12,15 @@ interface Value {
 }
 
 const entryName = engineConstants.ENTRY_NAME as number;
+const registryKinds = engineConstants.REGISTRY_KINDS as number;
 const encoder = new TextEncoder();
 
 /** The registry of an engine as the host would use it. */
 class Registry {
-  constructor(public harness: EngineHarness) {}
+  constructor(
+    public harness: EngineHarness,
+    readonly kind = 0,
+  ) {}
 
   /** Puts a name, and perhaps a value, into the exchange area; returns the length of the name. */
   #request(name: string, value?: Value): number {
@@ -30,25 +34,25 @@ class Registry {
   }
 
   set(name: string, value: Value): number {
-    return this.harness.functions.registrySet(this.#request(name, value));
+    return this.harness.functions.registrySet(this.kind, this.#request(name, value));
   }
 
   delete(name: string): number {
-    return this.harness.functions.registryDelete(this.#request(name));
+    return this.harness.functions.registryDelete(this.kind, this.#request(name));
   }
 
   get(name: string): Value | undefined {
-    const entry = this.harness.functions.registryFind(this.#request(name)) >>> 0;
+    const entry = this.harness.functions.registryFind(this.kind, this.#request(name)) >>> 0;
     return entry === 0 ? undefined : this.#value(entry);
   }
 
   get count(): number {
-    return this.harness.functions.registryCount();
+    return this.harness.functions.registryCount(this.kind);
   }
 
   *entries(): Generator<[string, Value]> {
     const next = this.harness.functions.registryNext;
-    for (let entry = next(0) >>> 0; entry !== 0; entry = next(entry) >>> 0) {
+    for (let entry = next(this.kind, 0) >>> 0; entry !== 0; entry = next(this.kind, entry) >>> 0) {
       const length = new DataView(this.harness.read(entry + 28, 2).buffer).getUint16(0, true);
       yield [new TextDecoder().decode(this.harness.read(entry + entryName, length)), this.#value(entry)];
     }
@@ -71,26 +75,33 @@ function randomName(random: Random, variety: number): string {
   return i % 3 === 0 ? `名前-${i}` : `n${i}`.padEnd(i % 90, ".");
 }
 
-/** The same to a registry and to a Map, beside a heap in use. */
-function run(random: Random, steps: number, variety: number, failures: boolean): void {
+/** The same to some registries and to Maps, beside a heap in use. */
+function run(random: Random, steps: number, variety: number, failures: boolean, kinds = 1): void {
   const driver = new HeapDriver(EngineHarness.format(), random);
   driver.isAlone = false;
-  const registry = new Registry(driver.harness);
-  let model = new Map<string, Value>();
-  let committed = new Map<string, Value>();
+  const registries = Array.from({ length: kinds }, (_, kind) => new Registry(driver.harness, kind));
+  let models = registries.map(() => new Map<string, Value>());
+  let committed = registries.map(() => new Map<string, Value>());
+  const modelOf = ({ kind }: Registry) => models[kind] as Map<string, Value>;
   driver.commit();
 
   const compare = () => {
-    assert.equal(registry.count, model.size);
-    assert.deepEqual([...registry.entries()], [...model]);
-    const names = driver.account().names;
-    assert.deepEqual([...names.keys()], [...model.keys()]);
+    const { names } = driver.account();
+    for (const registry of registries) {
+      const model = modelOf(registry);
+      assert.equal(registry.count, model.size);
+      assert.deepEqual([...registry.entries()], [...model]);
+      assert.deepEqual([...(names[registry.kind]?.keys() ?? [])], [...model.keys()]);
+    }
+    for (const unused of names.slice(kinds)) assert.equal(unused.size, 0);
   };
   const back = () => {
-    model = new Map(committed);
-    registry.harness = driver.harness;
+    models = committed.map((model) => new Map(model));
+    for (const registry of registries) registry.harness = driver.harness;
   };
   const step = () => {
+    const registry = random.pick(registries);
+    const model = modelOf(registry);
     const name = randomName(random, variety);
     const growing = random.below(3 * variety) > model.size;
     if (random.oneIn(6)) assert.deepEqual(registry.get(name), model.get(name));
@@ -121,7 +132,7 @@ function run(random: Random, steps: number, variety: number, failures: boolean):
     if (!random.oneIn(steps / 25)) continue;
     if (random.oneIn(2)) {
       driver.commit();
-      committed = new Map(model);
+      committed = models.map((model) => new Map(model));
     } else {
       if (random.oneIn(2)) driver.rollback();
       else driver.remount();
@@ -130,11 +141,13 @@ function run(random: Random, steps: number, variety: number, failures: boolean):
     compare();
   }
   compare();
-  for (const name of [...model.keys()]) {
-    assert.equal(registry.delete(name), codes.OK);
-    model.delete(name);
+  for (const registry of registries) {
+    for (const name of [...modelOf(registry).keys()]) {
+      assert.equal(registry.delete(name), codes.OK);
+      modelOf(registry).delete(name);
+    }
+    compare();
   }
-  compare();
 }
 
 describe("engine: registry", () => {
@@ -142,6 +155,10 @@ describe("engine: registry", () => {
 
   it("follows the model with many names", () => {
     withSeed("engine registry, many", (random) => run(random, 3000, 1000, false));
+  });
+
+  it("of every kind follows its model, and none is in the way of another", () => {
+    withSeed("engine registries", (random) => run(random, 3000, 30, true, registryKinds));
   });
 
   it("follows the model when the host throws", () => {
@@ -179,9 +196,26 @@ describe("engine: registry", () => {
     new HeapDriver(harness, undefined as never).account();
   });
 
-  it("keeps an entry where it is", () => {
-    const { functions } = EngineHarness.format();
-    assert.equal(functions.registryNext(0), 0);
-    assert.equal(functions.registryCount(), 0);
+  it("begins empty, and has eight kinds", () => {
+    const harness = EngineHarness.format();
+    const value = { address: 1n, layout: 2n };
+    assert.equal(registryKinds, 8);
+    for (let kind = 0; kind < 8; kind++) {
+      const registry = new Registry(harness, kind);
+      assert.deepEqual([...registry.entries()], []);
+      assert.equal(registry.count, 0);
+      assert.equal(registry.get("a"), undefined);
+      assert.equal(registry.delete("a"), codes.NOT_FOUND);
+    }
+    const { dirtyCount } = harness;
+    for (const kind of [8, 100, 2 ** 31, 2 ** 32 - 1]) {
+      const registry = new Registry(harness, kind);
+      assert.deepEqual([...registry.entries()], []);
+      assert.equal(registry.count, 0);
+      assert.equal(registry.set("a", value), codes.INVALID_ARGUMENT);
+      assert.equal(registry.get("a"), undefined);
+      assert.equal(registry.delete("a"), codes.NOT_FOUND);
+    }
+    assert.equal(harness.dirtyCount, dirtyCount);
   });
 });

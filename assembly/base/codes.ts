@@ -24,6 +24,8 @@ export const VERSION: u32 = 8;
 export const BUSY: u32 = 9;
 /** A count would pass the largest number it can hold. */
 export const LIMIT: u32 = 10;
+/** Something else begins where it would have to grow. */
+export const MUST_MOVE: u32 = 11;
 
 // @ts-ignore: decorator
 @inline

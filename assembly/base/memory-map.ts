@@ -11,6 +11,11 @@ export const BLOCK_BYTES: u32 = 4096;
 export const BLOCK_SHIFT: u32 = 12;
 /** Blocks in 4 GiB of linear memory; the high image begins with this block. */
 export const LINEAR_BLOCKS: u32 = 1 << 20;
+/** Blocks of a cluster of the high image, and of a window that shows one. */
+export const CLUSTER_BLOCKS: u32 = 10;
+export const CLUSTER_BYTES: u32 = CLUSTER_BLOCKS * BLOCK_BYTES;
+/** Clusters to the end of the image, at block 2⁴⁰. */
+export const CLUSTERS: u64 = ((1 << 40) - LINEAR_BLOCKS) / CLUSTER_BLOCKS;
 
 /** No result of a function and no address of anything lies below, so that 0 means "none" and small numbers are codes. */
 export const ADDRESS_MIN: usize = 0x10000;
@@ -40,6 +45,12 @@ export const DIRTY_COUNT: usize = 0x30000;
 export const GROWTH_LOCK: usize = 0x30004;
 /** u32, set by the host: the most blocks that the heap may have, 0 for no limit. */
 export const HEAP_LIMIT: usize = 0x30008;
+/** u32, set by the host: the most windows, 0 for the usual number. */
+export const WINDOW_LIMIT: usize = 0x3000c;
+/** u32: increases when a window stops showing its cluster. */
+export const WINDOW_EPOCH: usize = 0x30010;
+/** u32: descriptor of the first window with dirty blocks, 0 for none. */
+export const DIRTY_WINDOWS: usize = 0x30014;
 
 /** Arguments and results that do not fit into parameters. */
 export const EXCHANGE: usize = 0x31000;
@@ -53,10 +64,17 @@ export const STATES_BYTES: usize = LINEAR_BLOCKS;
 export const DIRTY_LIST: usize = 0x200000;
 export const DIRTY_LIST_BYTES: usize = 4 * LINEAR_BLOCKS;
 
-/** Kept for windows onto the high image. */
+/** What is known of the windows: see block/window-table.ts. */
 export const WINDOW_TABLE: usize = 0x1000000;
+export const WINDOW_DESCRIPTORS: usize = 0x1001000;
+export const WINDOW_LOOKUP: usize = 0x1040000;
+export const WINDOW_TABLE_END: usize = 0x1060000;
+
 export const SCRATCH_STACK: usize = 0x2000000;
+
+/** Windows onto the high image. */
 export const WINDOWS: usize = 0x4000000;
+export const WINDOWS_BYTES: usize = 0xc000000;
 
 // The image.
 
@@ -94,13 +112,13 @@ if (
   HASH_DIGESTS + HASH_DIGESTS_BYTES > HASH_STAGING ||
   HASH_STAGING + HASH_STAGING_BYTES > MAP_END ||
   DIRTY_COUNT < MAP_END ||
-  HEAP_LIMIT + 4 > EXCHANGE ||
+  DIRTY_WINDOWS + 4 > EXCHANGE ||
   EXCHANGE + EXCHANGE_BYTES > STATES ||
   STATES + STATES_BYTES > DIRTY_LIST ||
   DIRTY_LIST + DIRTY_LIST_BYTES > WINDOW_TABLE ||
-  WINDOW_TABLE > SCRATCH_STACK ||
+  WINDOW_TABLE_END > SCRATCH_STACK ||
   SCRATCH_STACK > WINDOWS ||
-  WINDOWS + 0xc000000 > LOW_IMAGE
+  WINDOWS + WINDOWS_BYTES > LOW_IMAGE
 )
   ERROR("volatile zone: areas overlap or are misaligned");
 

@@ -4,9 +4,10 @@
  *   0    magic u64
  *   8    major u16, minor u16
  *   16   first free span descriptor u32, descriptors made u32
- *   32   registry: table u32, slots u32, names u32, first entry u32, last entry u32
+ *   24   first extent u32, extents u32
  *   128  frame region of the heap, 128 bytes
  *   256  size classes, 8 bytes each: first span with a free slot u32, spans u32
+ *   544  registries, 32 bytes each: table u32, slots u32, names u32, first entry u32, last entry u32
  */
 
 import { HEADER } from "../base/memory-map";
@@ -19,6 +20,9 @@ export const MINOR: u16 = 0;
 
 export const HEAP_REGION: usize = HEADER + 128;
 export const SIZE_CLASSES: usize = HEADER + 256;
+export const REGISTRIES: usize = HEADER + 544;
+export const REGISTRY_KINDS: u32 = 8;
+const REGISTRY_SHIFT: u32 = 5;
 
 @unmanaged
 export class Header {
@@ -28,12 +32,8 @@ export class Header {
   readonly reserved0: u32;
   readonly freeSpan: usize;
   readonly spansMade: u32;
-  readonly reserved1: u64;
-  readonly registryTable: usize;
-  readonly registrySlots: u32;
-  readonly registryCount: u32;
-  readonly registryFirst: usize;
-  readonly registryLast: usize;
+  readonly firstExtent: usize;
+  readonly extents: u32;
 }
 
 @unmanaged
@@ -44,20 +44,42 @@ export class HeaderWriter extends Writable {
   reserved0: u32;
   freeSpan: usize;
   spansMade: u32;
-  reserved1: u64;
-  registryTable: usize;
-  registrySlots: u32;
-  registryCount: u32;
-  registryFirst: usize;
-  registryLast: usize;
+  firstExtent: usize;
+  extents: u32;
+}
+
+/** What the header has of one registry. */
+@unmanaged
+export class Registry {
+  readonly table: usize;
+  readonly slots: u32;
+  readonly count: u32;
+  readonly first: usize;
+  readonly last: usize;
+}
+
+@unmanaged
+export class RegistryWriter extends Writable {
+  table: usize;
+  slots: u32;
+  count: u32;
+  first: usize;
+  last: usize;
+}
+
+/** Where the header has the registry of a kind. */
+// @ts-ignore: decorator
+@inline
+export function registryOf(kind: u32): usize {
+  return REGISTRIES + (<usize>kind << REGISTRY_SHIFT);
 }
 
 if (
   offsetof<Header>("freeSpan") != 16 ||
-  offsetof<Header>("registryTable") != 32 ||
-  offsetof<Header>("registryLast") != 48 ||
+  offsetof<Header>("extents") != 28 ||
   offsetof<HeaderWriter>("freeSpan") != 16 ||
-  offsetof<HeaderWriter>("registryTable") != 32 ||
-  offsetof<HeaderWriter>("registryLast") != 48
+  offsetof<HeaderWriter>("extents") != 28 ||
+  offsetof<Registry>("last") != 16 ||
+  offsetof<RegistryWriter>("last") != 16
 )
   ERROR("the header is not as drawn");

@@ -12,7 +12,7 @@
  *
  * So a load needs `state >= CLEAN` and a store `state >= DIRTY`; access.ts and the host's accessors ask exactly that and
  * call `fetch` or `touch` when it is not so. Both change nothing when the host throws. The dirty list has no block
- * twice. Of the image, this file writes only zeros, into blocks that are becoming present; the rest of
+ * twice. Blocks of windows are ABSENT, CLEAN or DIRTY, and their windows are listed instead (window-table.ts). Of the image, this file writes only zeros, into blocks that are becoming present; the rest of
  * what it writes is volatile.
  */
 
@@ -22,9 +22,21 @@ import {
   DIRTY_COUNT,
   DIRTY_LIST,
   LINEAR_BLOCKS,
+  LOW_IMAGE_BLOCK,
   STATES,
   STATES_BYTES,
 } from "../base/memory-map";
+import {
+  dirtyBlocksOf,
+  firstDirtyWindow,
+  forgetWindows,
+  isShown,
+  markWindowDirty,
+  nextDirtyWindow,
+  takeSpilled,
+  unlistWindows,
+  windowBlockOf,
+} from "./window-table";
 
 export const ABSENT: u8 = 0;
 export const EMPTY: u8 = 1;
@@ -55,6 +67,7 @@ export function stateAt(address: usize): u8 {
 export function fetch(block: u32): void {
   const state = stateOf(block);
   if (state >= CLEAN) return;
+  assert(block >= LOW_IMAGE_BLOCK || isShown(block));
   if (state == ABSENT) fault(block);
   else clearBlock(block);
   setState(block, state == DISCARDED ? DIRTY : CLEAN);
@@ -64,8 +77,10 @@ export function fetch(block: u32): void {
 export function touch(block: u32): void {
   const state = stateOf(block);
   if (state >= DIRTY) return;
+  assert(block >= LOW_IMAGE_BLOCK || isShown(block));
   if (state == ABSENT) fault(block);
-  if (state != DISCARDED) append(block);
+  if (block < LOW_IMAGE_BLOCK) listWindow(block);
+  else if (state != DISCARDED) append(block);
   if (state == EMPTY || state == DISCARDED) clearBlock(block);
   setState(block, DIRTY);
 }
@@ -124,6 +139,8 @@ export function settle(): void {
     setState(block, state == DIRTY ? CLEAN : state == DISCARDED ? EMPTY : WATCHED);
   }
   store<u32>(DIRTY_COUNT, 0);
+  endDirtyWindows(CLEAN);
+  takeSpilled();
 }
 
 /** Back to the last commit. Watched blocks stay present, and the host reloads them. */
@@ -134,12 +151,51 @@ export function revert(): void {
     setState(block, stateOf(block) == WATCHED_DIRTY ? WATCHED : ABSENT);
   }
   store<u32>(DIRTY_COUNT, 0);
+  endDirtyWindows(ABSENT);
+  if (!takeSpilled()) return;
+  // What was spilled and read again is CLEAN, but the last commit does not have it.
+  memory.fill(STATES, ABSENT, LOW_IMAGE_BLOCK);
+  forgetWindows();
 }
 
 /** The file shows another image: nothing in memory is true any more. */
 export function forget(): void {
   memory.fill(STATES, ABSENT, STATES_BYTES);
   store<u32>(DIRTY_COUNT, 0);
+  forgetWindows();
+}
+
+// Windows
+
+/** A block of a window is in the file now, before its commit. */
+export function markSpilled(block: u32): void {
+  setState(block, CLEAN);
+}
+
+/** A window is about to show something else. */
+export function markAbsent(first: u32, count: u32): void {
+  memory.fill(STATES + first, ABSENT, count);
+}
+
+/** Gives the dirty blocks of all windows another state. */
+function endDirtyWindows(state: u8): void {
+  for (let window = firstDirtyWindow(); window != 0; window = nextDirtyWindow(window)) {
+    const first = windowBlockOf(window);
+    for (let left = dirtyBlocksOf(window); left != 0; left &= left - 1) setState(first + ctz(left), state);
+  }
+  unlistWindows();
+}
+
+function listWindow(block: u32): void {
+  if (isNothingDirty()) firstTouch();
+  markWindowDirty(block);
+}
+
+/** Whether no commit is needed yet. */
+// @ts-ignore: decorator
+@inline
+function isNothingDirty(): bool {
+  return load<u32>(DIRTY_COUNT) == 0 && firstDirtyWindow() == 0;
 }
 
 // @ts-ignore: decorator
@@ -162,7 +218,7 @@ function listEnd(): usize {
 
 function append(block: u32): void {
   const count = load<u32>(DIRTY_COUNT);
-  if (count == 0) firstTouch();
+  if (isNothingDirty()) firstTouch();
   store<u32>(DIRTY_LIST + 4 * count, block);
   store<u32>(DIRTY_COUNT, count + 1);
 }

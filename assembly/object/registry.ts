@@ -1,5 +1,5 @@
 /*
- * The registry: names, 1 to 1024 bytes, to an address and a layout hash.
+ * The registries, one for each kind of thing that has a name: names, 1 to 1024 bytes, to an address and a layout hash.
  *
  * A request lies in the exchange area, laid out like an entry: address, layout hash, and from offset 32 the name, whose
  * length is the parameter. Entries are found through an open-addressed table of (hash u32, entry u32), probed linearly;
@@ -15,10 +15,10 @@
  */
 
 import { INVALID_ARGUMENT, isCode, NOT_FOUND, OK } from "../base/codes";
-import { EXCHANGE, HEADER } from "../base/memory-map";
+import { EXCHANGE } from "../base/memory-map";
 import { copyFromExchange, equalsExchange, get, put, read, Writable, write } from "../block/access";
 import { hash } from "../block/hash-blocks";
-import { Header, HeaderWriter } from "../block/header";
+import { REGISTRY_KINDS, Registry, registryOf, RegistryWriter } from "../block/header";
 import { alloc, release } from "../heap/heap";
 
 export const NAME_BYTES_MAX: u32 = 1024;
@@ -60,18 +60,18 @@ if (
   ERROR("an entry is not as drawn");
 
 /** The entry of a name, or 0. */
-export function registryFind(nameBytes: u32): usize {
-  if (nameBytes == 0 || nameBytes > NAME_BYTES_MAX) return 0;
-  const table = read<Header>(HEADER).registryTable;
-  return table == 0 ? 0 : entryIn(find(nameHash(nameBytes), nameBytes));
+export function registryFind(kind: u32, nameBytes: u32): usize {
+  if (!isRequest(kind, nameBytes)) return 0;
+  const registry = registryOf(kind);
+  return read<Registry>(registry).table == 0 ? 0 : entryIn(find(registry, nameHash(nameBytes), nameBytes));
 }
 
 /** Binds a name to the address and layout hash of the request. */
-export function registrySet(nameBytes: u32): u32 {
-  if (nameBytes == 0 || nameBytes > NAME_BYTES_MAX) return INVALID_ARGUMENT;
-  let entry = registryFind(nameBytes);
+export function registrySet(kind: u32, nameBytes: u32): u32 {
+  if (!isRequest(kind, nameBytes)) return INVALID_ARGUMENT;
+  let entry = registryFind(kind, nameBytes);
   if (entry == 0) {
-    entry = insert(nameBytes);
+    entry = insert(registryOf(kind), nameBytes);
     if (isCode(entry)) return <u32>entry;
   }
   const writer = write<EntryWriter>(entry);
@@ -80,34 +80,40 @@ export function registrySet(nameBytes: u32): u32 {
   return OK;
 }
 
-export function registryDelete(nameBytes: u32): u32 {
-  const entry = registryFind(nameBytes);
+export function registryDelete(kind: u32, nameBytes: u32): u32 {
+  const entry = registryFind(kind, nameBytes);
   if (entry == 0) return NOT_FOUND;
-  const writer = write<HeaderWriter>(HEADER);
-  closeGap(find(read<Entry>(entry).hash, nameBytes));
-  unlink(entry);
-  writer.registryCount = read<Header>(HEADER).registryCount - 1;
+  const registry = registryOf(kind);
+  const writer = write<RegistryWriter>(registry);
+  closeGap(registry, find(registry, read<Entry>(entry).hash, nameBytes));
+  unlink(registry, entry);
+  writer.count -= 1;
   const code = release(entry);
   assert(code == OK);
-  const slots = read<Header>(HEADER).registrySlots;
-  if (slots > SLOTS_MIN && read<Header>(HEADER).registryCount < slots / 8) resize(slots / 2);
+  const slots = writer.slots;
+  if (slots > SLOTS_MIN && writer.count < slots / 8) resize(registry, slots / 2);
   return OK;
 }
 
 /** The entry inserted after this one, or the first one for 0; 0 at the end. */
-export function registryNext(entry: usize): usize {
-  return entry == 0 ? read<Header>(HEADER).registryFirst : read<Entry>(entry).next;
+export function registryNext(kind: u32, entry: usize): usize {
+  if (entry != 0) return read<Entry>(entry).next;
+  return kind < REGISTRY_KINDS ? read<Registry>(registryOf(kind)).first : 0;
 }
 
-export function registryCount(): u32 {
-  return read<Header>(HEADER).registryCount;
+export function registryCount(kind: u32): u32 {
+  return kind < REGISTRY_KINDS ? read<Registry>(registryOf(kind)).count : 0;
 }
 
-function insert(nameBytes: u32): usize {
-  const header = read<Header>(HEADER);
-  const slots = header.registrySlots;
-  if ((header.registryCount + 1) * 4 > slots * 3) {
-    const code = resize(slots == 0 ? SLOTS_MIN : slots * 2);
+function isRequest(kind: u32, nameBytes: u32): bool {
+  return kind < REGISTRY_KINDS && nameBytes - 1 < NAME_BYTES_MAX;
+}
+
+function insert(registry: usize, nameBytes: u32): usize {
+  const header = read<Registry>(registry);
+  const slots = header.slots;
+  if ((header.count + 1) * 4 > slots * 3) {
+    const code = resize(registry, slots == 0 ? SLOTS_MIN : slots * 2);
     if (code != OK) return code;
   }
   const entry = alloc(ENTRY_NAME + nameBytes, ENTRY_ALIGN, true);
@@ -116,32 +122,32 @@ function insert(nameBytes: u32): usize {
   writer.hash = nameHash(nameBytes);
   writer.nameBytes = <u16>nameBytes;
   copyFromExchange(ENTRY_NAME, entry + ENTRY_NAME, nameBytes);
-  const slot = find(writer.hash, nameBytes);
+  const slot = find(registry, writer.hash, nameBytes);
   put<u32>(slot, writer.hash);
   put<usize>(slot + 4, entry);
-  link(entry);
-  write<HeaderWriter>(HEADER).registryCount = header.registryCount + 1;
+  link(registry, entry);
+  write<RegistryWriter>(registry).count = header.count + 1;
   return entry;
 }
 
 // Order of insertion
 
-function link(entry: usize): void {
-  const header = write<HeaderWriter>(HEADER);
-  const last = header.registryLast;
+function link(registry: usize, entry: usize): void {
+  const writer = write<RegistryWriter>(registry);
+  const last = writer.last;
   write<EntryWriter>(entry).previous = last;
   if (last != 0) write<EntryWriter>(last).next = entry;
-  else header.registryFirst = entry;
-  header.registryLast = entry;
+  else writer.first = entry;
+  writer.last = entry;
 }
 
-function unlink(entry: usize): void {
-  const header = write<HeaderWriter>(HEADER);
+function unlink(registry: usize, entry: usize): void {
+  const writer = write<RegistryWriter>(registry);
   const reader = read<Entry>(entry);
   if (reader.next != 0) write<EntryWriter>(reader.next).previous = reader.previous;
-  else header.registryLast = reader.previous;
+  else writer.last = reader.previous;
   if (reader.previous != 0) write<EntryWriter>(reader.previous).next = reader.next;
-  else header.registryFirst = reader.next;
+  else writer.first = reader.next;
 }
 
 // The table
@@ -157,10 +163,10 @@ function entryIn(slot: usize): usize {
 }
 
 /** The slot of the name in the request, or the empty one where it belongs. */
-function find(hash: u32, nameBytes: u32): usize {
-  const header = read<Header>(HEADER);
-  const table = header.registryTable;
-  const mask = header.registrySlots - 1;
+function find(registry: usize, hash: u32, nameBytes: u32): usize {
+  const header = read<Registry>(registry);
+  const table = header.table;
+  const mask = header.slots - 1;
   let slot = table + ((hash & mask) << SLOT_SHIFT);
   let index = hash;
   while (true) {
@@ -177,9 +183,10 @@ function isNamed(entry: usize, nameBytes: u32): bool {
 }
 
 /** Empties a slot, and moves back every follower that would not be met any more. */
-function closeGap(gap: usize): void {
-  const table = read<Header>(HEADER).registryTable;
-  const mask = read<Header>(HEADER).registrySlots - 1;
+function closeGap(registry: usize, gap: usize): void {
+  const header = read<Registry>(registry);
+  const table = header.table;
+  const mask = header.slots - 1;
   let hole = <u32>(gap - table) >> SLOT_SHIFT;
   for (let index = (hole + 1) & mask; ; index = (index + 1) & mask) {
     const slot = table + (index << SLOT_SHIFT);
@@ -199,20 +206,20 @@ function moveSlot(from: usize, to: usize): void {
 }
 
 /** Another table for the same entries. When there is no memory for it, nothing changes. */
-function resize(slots: u32): u32 {
+function resize(registry: usize, slots: u32): u32 {
   const table = alloc(slots << SLOT_SHIFT, 8, true);
   if (isCode(table)) return <u32>table;
-  const header = read<Header>(HEADER);
-  const old = header.registryTable;
-  const oldEnd = old + (header.registrySlots << SLOT_SHIFT);
+  const header = read<Registry>(registry);
+  const old = header.table;
+  const oldEnd = old + (header.slots << SLOT_SHIFT);
   for (let slot: usize = old; slot < oldEnd; slot += 1 << SLOT_SHIFT) {
     if (entryIn(slot) == 0) continue;
     let index = get<u32>(slot) & (slots - 1);
     while (entryIn(table + (index << SLOT_SHIFT)) != 0) index = (index + 1) & (slots - 1);
     moveSlot(slot, table + (index << SLOT_SHIFT));
   }
-  const writer = write<HeaderWriter>(HEADER);
-  writer.registryTable = table;
-  writer.registrySlots = slots;
+  const writer = write<RegistryWriter>(registry);
+  writer.table = table;
+  writer.slots = slots;
   return old == 0 ? OK : release(old);
 }

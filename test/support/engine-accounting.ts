@@ -1,4 +1,4 @@
-// Checks that the structures in an image agree with each other, as docs/ENGINE.md §9 lists, and returns what lives
+// Checks that the structures in an image agree with each other, as docs/ENGINE.md §11 lists, and returns what lives
 // in it. Written from that page; it shares nothing with the engine. It reads blocks, so it works as well on a
 // running engine as on a file.
 
@@ -9,13 +9,33 @@ export interface ImageReport {
   problems: string[];
   /** Live objects of the heap: address → usable bytes. */
   objects: Map<number, number>;
-  /** Names in order of insertion. */
-  names: Map<string, { entry: number; address: bigint; layout: bigint }>;
+  /** For each kind, its names in order of insertion. */
+  names: Map<string, NamedEntry>[];
+  /** Addresses of the registries' tables. */
+  tables: number[];
+  /** In ascending order. */
+  extents: ExtentEntry[];
   heapEnd: number;
   usedBlocks: number;
 }
 
+export interface NamedEntry {
+  entry: number;
+  address: bigint;
+  layout: bigint;
+}
+
+export interface ExtentEntry {
+  address: number;
+  first: bigint;
+  clusters: bigint;
+  length: bigint;
+}
+
 const blockBytes = 4096;
+const kinds = 8;
+const clusterBytes = 40_960n;
+const clusters = (2n ** 40n - 2n ** 20n) / 10n;
 const header = 0x1000_0000;
 const bounds = 0x1000_1000;
 const bitmap = 0x1000_2000;
@@ -58,11 +78,14 @@ class Checker {
     this.#checkPages();
     this.#checkRegion();
     this.#checkLists();
-    const names = this.#checkRegistry();
+    const names = Array.from({ length: kinds }, (_, kind) => this.#checkRegistry(kind));
+    const extents = this.#checkExtents();
     return {
       problems: this.#problems,
       objects: this.#objects,
       names,
+      tables: names.map((_, kind) => this.#u32(registryOf(kind))).filter((table) => table !== 0),
+      extents,
       heapEnd: this.#heapEnd,
       usedBlocks: this.#usedBlocks,
     };
@@ -247,13 +270,14 @@ class Checker {
     }
   }
 
-  // The registry
+  // The registries
 
-  #checkRegistry(): ImageReport["names"] {
-    const names: ImageReport["names"] = new Map();
-    const table = this.#u32(header + 32);
-    const slots = this.#u32(header + 36);
-    const count = this.#u32(header + 40);
+  #checkRegistry(kind: number): Map<string, NamedEntry> {
+    const names = new Map<string, NamedEntry>();
+    const registry = registryOf(kind);
+    const table = this.#u32(registry);
+    const slots = this.#u32(registry + 4);
+    const count = this.#u32(registry + 8);
     if (table !== 0) {
       this.#expect((this.#objects.get(table) ?? 0) >= 8 * slots, "registry: its table is no live object");
       this.#expect(slots >= 16 && (slots & (slots - 1)) === 0 && 4 * count <= 3 * slots, "registry: slots");
@@ -265,7 +289,7 @@ class Checker {
       else this.#expect(this.#u32(table + 8 * slot) === 0, `registry: slot ${slot} is half empty`);
     }
     let previous = 0;
-    for (let entry = this.#u32(header + 44); entry !== 0; entry = this.#u32(entry + 16)) {
+    for (let entry = this.#u32(registry + 12); entry !== 0; entry = this.#u32(entry + 16)) {
       const length = this.#u16(entry + 28);
       const name = this.#bytes(entry + 32, length);
       const text = new TextDecoder().decode(name);
@@ -285,13 +309,47 @@ class Checker {
       names.set(text, { entry, address: this.#u64(entry), layout: this.#u64(entry + 8) });
       previous = entry;
     }
-    this.#expect(this.#u32(header + 48) === previous, "registry: last entry");
+    this.#expect(this.#u32(registry + 16) === previous, "registry: last entry");
     this.#expect(
       reachable.size === 0 && names.size === count,
       `registry: ${count} names, listed ${names.size}`,
     );
     return names;
   }
+
+  // The extents
+
+  #checkExtents(): ExtentEntry[] {
+    const extents: ExtentEntry[] = [];
+    let end = 0n;
+    let previous = 0;
+    for (let address = this.#u32(header + 24); address !== 0; address = this.#u32(address + 24)) {
+      const what = `extent ${address}`;
+      this.#expect(this.#objects.get(address) === 64, `${what}: no live object of 64 bytes`);
+      if (this.#objects.get(address) !== 64) break;
+      const [first, count, length] = [0, 8, 16].map((at) => this.#u64(address + at)) as [
+        bigint,
+        bigint,
+        bigint,
+      ];
+      this.#expect(first >= end && count > 0n, `${what}: begins at ${first}, not after ${end}`);
+      if (first < end) break;
+      this.#expect(length <= count * clusterBytes, `${what}: ${length} bytes in ${count} clusters`);
+      this.#expect(this.#u32(address + 28) === previous, `${what}: previous`);
+      this.#expect(this.#u64(address + 32) === 0n, `${what}: reserved`);
+      extents.push({ address, first, clusters: count, length });
+      end = first + count;
+      previous = address;
+    }
+    this.#expect(end <= clusters, `extents: reach to ${end}`);
+    const count = this.#u32(header + 28);
+    this.#expect(count === extents.length, `extents: ${count}, listed ${extents.length}`);
+    return extents;
+  }
+}
+
+function registryOf(kind: number): number {
+  return header + 544 + 32 * kind;
 }
 
 /** Problems with the bounds of a region: every one must be at least the longest free run that starts in its group. */

@@ -2,7 +2,8 @@
 //
 // The host keeps watch. After every operation `checkBarrier` proves that no byte of the image has changed in memory unless
 // its block is DIRTY: CLEAN blocks are what the file has, and blocks whose memory means nothing are poisoned and stay
-// so. It can throw at any call, and memory can be refused.
+// so. The same for windows, whose table it reads as docs/ENGINE.md §9 draws it. It can throw at any call, and memory can be
+// refused.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -46,7 +47,14 @@ export type EngineFunctions = Record<
   | "registrySet"
   | "registryDelete"
   | "registryNext"
-  | "registryCount",
+  | "registryCount"
+  | "windowOf"
+  | "dropClusters"
+  | "takeExtent"
+  | "resizeExtent"
+  | "giveExtent"
+  | "nextExtent"
+  | "extentCount",
   Count
 >;
 
@@ -75,6 +83,7 @@ export const codes = {
   VERSION: constant("VERSION"),
   BUSY: constant("BUSY"),
   LIMIT: constant("LIMIT"),
+  MUST_MOVE: constant("MUST_MOVE"),
 } as const;
 
 export const states = {
@@ -97,15 +106,42 @@ export const addresses = {
   image: constant("LOW_IMAGE"),
   header: constant("HEADER"),
   heap: constant("HEAP"),
+  windowLimit: constant("WINDOW_LIMIT"),
+  windowEpoch: constant("WINDOW_EPOCH"),
+  dirtyWindows: constant("DIRTY_WINDOWS"),
+  windowDescriptors: constant("WINDOW_DESCRIPTORS"),
+  windows: constant("WINDOWS"),
 } as const;
 
 const imageBlock = addresses.image / blockBytes;
+const windowsBlock = addresses.windows / blockBytes;
+export const clusterBlocks = 10;
+export const clusterBytes = clusterBlocks * blockBytes;
+/** First block of the high image. */
+export const highBlock = 2 ** 20;
+export const clusterCount = (2 ** 40 - highBlock) / clusterBlocks;
+export const windowsMax = constant("WINDOWS_MAX");
+const descriptorBytes = 32;
+const windowTable = 0x0100_0000;
+const windowTableEnd = 0x0106_0000;
 const pageBytes = 65536;
 
 /** What the host throws when it was told to. */
 export class HostFailure extends Error {}
 
 export type BlockFile = Map<number, Uint8Array>;
+
+/** A window, as its descriptor has it. */
+export interface WindowState {
+  address: number;
+  cluster: number;
+  /** The linear block with which it begins. */
+  block: number;
+  /** Bit i: block i is dirty. */
+  dirty: number;
+  referenced: boolean;
+  shows: boolean;
+}
 
 export interface HarnessOptions {
   /** Linear memory can reach this far and no further, in bytes. */
@@ -121,6 +157,9 @@ export class EngineHarness {
   failIn = 0;
   hostCalls = 0;
   firstTouches = 0;
+  /** Blocks that are written or, as undefined, discarded before their commit. */
+  readonly spilled = new Map<number, Uint8Array | undefined>();
+  spills = 0;
   /** 1 for blocks whose memory has been poisoned: it must stay so until they are present. */
   readonly #shadow = new Uint8Array(2 ** 20);
   #buffer!: ArrayBuffer;
@@ -134,6 +173,7 @@ export class EngineHarness {
       memory,
       fault: (block: number) => this.#fault(block >>> 0),
       firstTouch: () => this.#firstTouch(),
+      spill: (block: number) => this.#spill(block >>> 0),
     };
     const { exports } = new WebAssembly.Instance(module, { env });
     this.functions = exports as EngineFunctions;
@@ -164,7 +204,10 @@ export class EngineHarness {
   remount(): EngineHarness {
     const bytes = this.bytes;
     for (const block of this.#knownBlocks()) this.#poison(block);
+    for (const { block } of this.windows())
+      bytes.fill(poison, block * blockBytes, block * blockBytes + clusterBytes);
     bytes.fill(0, 0, addresses.dirtyList);
+    bytes.fill(0, windowTable, windowTableEnd);
     return EngineHarness.mount(this.file, this.memory);
   }
 
@@ -200,6 +243,65 @@ export class EngineHarness {
     if (state < states.CLEAN) return undefined;
     return this.bytes.subarray(block * blockBytes, (block + 1) * blockBytes);
   };
+
+  /** The windows that were ever made, in order. */
+  windows(): WindowState[] {
+    const made = this.view.getUint32(windowTable + 8, true);
+    return Array.from({ length: made }, (_, i) =>
+      this.windowAt(addresses.windowDescriptors + descriptorBytes * i),
+    );
+  }
+
+  windowAt(address: number): WindowState {
+    const { view } = this;
+    const at = (offset: number) => view.getUint32(address + offset, true);
+    return {
+      address,
+      cluster: at(4) * 2 ** 32 + at(0),
+      block: at(16),
+      dirty: view.getUint16(address + 20, true),
+      referenced: view.getUint8(address + 22) === 1,
+      shows: view.getUint8(address + 23) === 1,
+    };
+  }
+
+  get epoch(): number {
+    return this.view.getUint32(addresses.windowEpoch, true);
+  }
+
+  /** Linear blocks of windows that are dirty, by the list. */
+  dirtyWindowBlocks(): number[] {
+    const blocks: number[] = [];
+    let window = this.view.getUint32(addresses.dirtyWindows, true);
+    for (let previous = 0; window !== 0; window = this.view.getUint32(window + 8, true)) {
+      assert.equal(this.view.getUint32(window + 12, true), previous, "previous dirty window");
+      const { block, dirty, shows } = this.windowAt(window);
+      assert.ok(shows && dirty !== 0, `window at block ${block} is listed, but clean`);
+      for (let i = 0; i < clusterBlocks; i++) if (((dirty >>> i) & 1) === 1) blocks.push(block + i);
+      previous = window;
+    }
+    return blocks;
+  }
+
+  /** The image block that a linear block shows. */
+  imageBlockOf(block: number): number {
+    if (block >= imageBlock) return block;
+    const index = Math.floor((block - windowsBlock) / clusterBlocks);
+    const window = this.windowAt(addresses.windowDescriptors + descriptorBytes * index);
+    assert.ok(block >= windowsBlock && index < windowsMax && window.shows, `block ${block} shows nothing`);
+    return highBlock + clusterBlocks * window.cluster + (block - window.block);
+  }
+
+  /** Gives clusters up: also in the file, at the next commit. */
+  dropClusters(first: number, count: number): number {
+    const code = this.functions.dropClusters(first, count);
+    const end = first + count;
+    for (const block of new Set([...this.file.keys(), ...this.spilled.keys()])) {
+      const cluster = Math.floor((block - highBlock) / clusterBlocks);
+      if (cluster >= first && cluster < end) this.spilled.set(block, undefined);
+    }
+    return code;
+  }
 
   /** What the last commit has. */
   blockCommitted = (block: number): Uint8Array | undefined => this.file.get(block);
@@ -241,15 +343,26 @@ export class EngineHarness {
     for (const block of this.#knownBlocks()) {
       if (this.stateOf(block) === states.WATCHED) write(block);
     }
+    for (const [block, bytes] of this.spilled) {
+      if (bytes === undefined) this.file.delete(block);
+      else this.file.set(block, bytes);
+    }
+    this.spilled.clear();
+    for (const block of this.dirtyWindowBlocks()) {
+      this.file.set(this.imageBlockOf(block), this.bytes.slice(block * blockBytes, (block + 1) * blockBytes));
+    }
     this.functions.settle();
     assert.equal(this.dirtyCount, 0);
+    assert.deepEqual(this.dirtyWindowBlocks(), []);
     this.checkBarrier();
   }
 
   rollback(): void {
     this.checkBarrier();
     this.functions.revert();
+    this.spilled.clear();
     assert.equal(this.dirtyCount, 0);
+    assert.deepEqual(this.dirtyWindowBlocks(), []);
     for (const block of this.#knownBlocks()) {
       if (this.stateOf(block) >= states.WATCHED) this.#load(block);
     }
@@ -284,6 +397,47 @@ export class EngineHarness {
     }
     for (const block of listed)
       assert.ok(block >= imageBlock, `block ${block} is listed, but not of the image`);
+    this.#checkWindows();
+  }
+
+  #checkWindows(): void {
+    const windows = this.windows();
+    if (windows.length === 0) return;
+    const listed = new Set(this.dirtyWindowBlocks());
+    const shown = windows.filter(({ shows }) => shows);
+    assert.equal(new Set(shown.map(({ cluster }) => cluster)).size, shown.length, "a cluster is shown twice");
+    assert.equal(this.view.getUint32(windowTable + 12, true), shown.length, "windows that show something");
+    for (const [number, { block: first, shows, dirty }] of windows.entries()) {
+      assert.equal(first, windowsBlock + clusterBlocks * number);
+      assert.ok(shows || dirty === 0, `window ${number} is free, but dirty`);
+      for (let block = first; block < first + clusterBlocks; block++) {
+        const state = this.stateOf(block);
+        const content = this.bytes.subarray(block * blockBytes, (block + 1) * blockBytes);
+        if (state === states.CLEAN) {
+          if (!sameBytes(content, this.#inFile(this.imageBlockOf(block))))
+            this.#fail(block, "is CLEAN and differs");
+        } else if (state === states.ABSENT) {
+          if (this.#shadow[block] === 1 && !sameBytes(content, poisonBlock)) {
+            this.#fail(block, "was stored to untouched");
+          }
+        } else if (state !== states.DIRTY) this.#fail(block, "is of a window");
+        if ((state === states.DIRTY) !== listed.has(block)) this.#fail(block, "is listed wrongly");
+        if (!shows && state !== states.ABSENT) this.#fail(block, "is of a free window");
+        this.#shadow[block] = 0;
+        if (state === states.ABSENT) this.#poison(block);
+      }
+    }
+    const end = windowsBlock + clusterBlocks * windows.length;
+    const rest = this.bytes.subarray(addresses.states + end, addresses.states + imageBlock);
+    assert.ok(
+      rest.every((state) => state === states.ABSENT),
+      "a block of no window is present",
+    );
+  }
+
+  /** What a block of the image is, as the file has it and what was spilled. */
+  #inFile(block: number): Uint8Array {
+    return (this.spilled.has(block) ? this.spilled.get(block) : this.file.get(block)) ?? zeroBlock;
   }
 
   #fail(block: number, what: string): never {
@@ -317,18 +471,30 @@ export class EngineHarness {
 
   #fault(block: number): void {
     assert.equal(this.stateOf(block), states.ABSENT, "only ABSENT blocks fault");
-    assert.ok(block >= imageBlock && block < this.memory.buffer.byteLength / blockBytes, `fault of ${block}`);
+    assert.ok(block < this.memory.buffer.byteLength / blockBytes, `fault of ${block}`);
     this.#maybeFail();
     this.#load(block);
     this.#shadow[block] = 0;
   }
 
   #load(block: number): void {
-    this.bytes.set(this.file.get(block) ?? zeroBlock, block * blockBytes);
+    this.bytes.set(this.#inFile(this.imageBlockOf(block)), block * blockBytes);
+  }
+
+  #spill(block: number): void {
+    assert.equal(this.stateOf(block), states.DIRTY, "only DIRTY blocks are spilled");
+    assert.ok(block < imageBlock, `spill of ${block}`);
+    this.#maybeFail();
+    this.spilled.set(
+      this.imageBlockOf(block),
+      this.bytes.slice(block * blockBytes, (block + 1) * blockBytes),
+    );
+    this.spills++;
   }
 
   #firstTouch(): void {
     assert.equal(this.dirtyCount, 0);
+    assert.equal(this.view.getUint32(addresses.dirtyWindows, true), 0);
     this.#maybeFail();
     this.firstTouches++;
   }
@@ -358,7 +524,7 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 function readConstants(): Record<string, number> {
   const memory = new WebAssembly.Memory({ initial: 1 });
   const unused = () => assert.fail("nothing was asked for");
-  const env = { memory, fault: unused, firstTouch: unused };
+  const env = { memory, fault: unused, firstTouch: unused, spill: unused };
   const { exports } = new WebAssembly.Instance(module, { env });
   const found: Record<string, number> = {};
   for (const [name, value] of Object.entries(exports)) {

@@ -222,8 +222,9 @@ export class HeapDriver {
     const report = checkImage(of === "now" ? harness.blockNow : harness.blockCommitted, nameHash);
     assert.deepEqual(report.problems, []);
     const expected = of === "now" ? this.objects : this.#committed;
-    for (const { entry } of report.names.values()) report.objects.delete(entry);
-    report.objects.delete(harness.view.getUint32(addresses.header + 32, true));
+    for (const names of report.names) for (const { entry } of names.values()) report.objects.delete(entry);
+    for (const table of report.tables) report.objects.delete(table);
+    for (const { address } of report.extents) report.objects.delete(address);
     assert.equal(report.objects.size, expected.size, "live objects");
     for (const [p, { room }] of expected) assert.equal(report.objects.get(p), room, `room at ${p}`);
     const sorted = [...report.objects].sort(([a], [b]) => a - b);
