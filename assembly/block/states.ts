@@ -33,7 +33,7 @@ import {
   isShown,
   markWindowDirty,
   nextDirtyWindow,
-  takeSpilled,
+  takeAhead,
   unlistWindows,
   windowBlockOf,
 } from "./window-table";
@@ -140,7 +140,7 @@ export function settle(): void {
   }
   store<u32>(DIRTY_COUNT, 0);
   endDirtyWindows(CLEAN);
-  takeSpilled();
+  takeAhead();
 }
 
 /** Back to the last commit. Watched blocks stay present, and the host reloads them. */
@@ -152,8 +152,8 @@ export function revert(): void {
   }
   store<u32>(DIRTY_COUNT, 0);
   endDirtyWindows(ABSENT);
-  if (!takeSpilled()) return;
-  // What was spilled and read again is CLEAN, but the last commit does not have it.
+  if (!takeAhead()) return;
+  // What was read after it was spilled or dropped is CLEAN, but not as the last commit has it.
   memory.fill(STATES, ABSENT, LOW_IMAGE_BLOCK);
   forgetWindows();
 }

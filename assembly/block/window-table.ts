@@ -8,7 +8,7 @@
  *                   12  shown u32: windows that show something
  *                   16  first free descriptor u32
  *                   20  clock hand u32: number of a window
- *                   24  spilled u32
+ *                   24  ahead u32
  *
  *   descriptor      0   cluster u64
  *                   8   next u32, previous u32: in the dirty list; next in the free one
@@ -48,7 +48,7 @@ const MADE: usize = WINDOW_TABLE + 8;
 const SHOWN: usize = WINDOW_TABLE + 12;
 const FREE: usize = WINDOW_TABLE + 16;
 const HAND: usize = WINDOW_TABLE + 20;
-const SPILLED: usize = WINDOW_TABLE + 24;
+const AHEAD: usize = WINDOW_TABLE + 24;
 
 const DESCRIPTOR_SHIFT: u32 = 5;
 const NEXT: usize = 8;
@@ -191,7 +191,7 @@ export function isFull(): bool {
   return load<u32>(SHOWN) >= most;
 }
 
-/** A free window begins to show a cluster. */
+/** A free window begins to show a cluster, and is handed out: for the first time, which is no sign that it will be used again. */
 export function show(cluster: u64): usize {
   let window = load<usize>(FREE);
   if (window != 0) {
@@ -207,6 +207,8 @@ export function show(cluster: u64): usize {
   store<u8>(window, 1, SHOWS);
   store<u32>(SHOWN, load<u32>(SHOWN) + 1);
   enter(cluster, windowBlockOf(window));
+  noteHandedOut(windowBlockOf(window));
+  store<u8>(window, 0, REFERENCED);
   return window;
 }
 
@@ -315,14 +317,18 @@ export function clearDirty(window: usize, index: u32): void {
   const dirty = dirtyBlocksOf(window) & ~(1 << index);
   store<u16>(window, <u16>dirty, DIRTY_BITS);
   if (dirty == 0) unlist(window);
-  store<u32>(SPILLED, 1);
 }
 
-/** Whether anything was spilled since this was last asked. */
-export function takeSpilled(): bool {
-  const spilled = load<u32>(SPILLED) != 0;
-  store<u32>(SPILLED, 0);
-  return spilled;
+/** Notes that the file shows something else than the last commit: what is read from it may be CLEAN and yet have to go. */
+export function markAhead(): void {
+  store<u32>(AHEAD, 1);
+}
+
+/** Whether that was noted since this was last asked. */
+export function takeAhead(): bool {
+  const ahead = load<u32>(AHEAD) != 0;
+  store<u32>(AHEAD, 0);
+  return ahead;
 }
 
 /** No window is dirty any more. */

@@ -21,6 +21,7 @@ import {
   homeEntry,
   isEntryOf,
   isFull,
+  markAhead,
   noteHandedOut,
   secondChance,
   show,
@@ -52,6 +53,7 @@ export function windowOfNumber(cluster: f64): usize {
 
 /** Clusters [first, first + count) have been given up: their windows become free, and what was dirty in them is gone. */
 export function dropClusters(first: u64, count: u64): void {
+  markAhead();
   if (count <= windowsMade()) {
     for (let cluster = first; cluster < first + count; cluster++) {
       const entry = findEntry(cluster);
@@ -92,6 +94,7 @@ function evict(window: usize): void {
     spill(first + index);
     markSpilled(first + index);
     clearDirty(window, index);
+    markAhead();
   }
   free(window);
 }
