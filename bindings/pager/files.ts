@@ -92,14 +92,20 @@ function* writeCopy(
  * Fences whoever still has `file` open, and replaces it under `name` by a copy of the commit that walking it finds. `file` is the one that the lock was
  * checked on. False when the name leads elsewhere by now: then the caller begins again with a new lock.
  */
-export function relocate(place: Place, name: string, file: StateFile, writer: number): boolean {
+export function relocate(
+  place: Place,
+  name: string,
+  file: StateFile,
+  writer: number,
+  onCopied?: (slots: number) => void,
+): boolean {
   ensureSound(file);
   const forwarding = fence(file, writer);
   removeUnfinished(place, name);
   if (!carries(place, name, file.hasher, forwarding)) return false;
   const temporary = newName(name, randomNonce());
   try {
-    copyRetrying(place, temporary, writer, file);
+    copyRetrying(place, temporary, writer, file, onCopied);
     if (!equalBytes(file.read(FORWARDING_SLOT), forwarding)) throw overtaken(file);
     renameNew(place, temporary, name, overtaken(file));
   } catch (error) {
@@ -203,11 +209,17 @@ function verifySource({ file, map, snapshots, forks }: CopySource): void {
 }
 
 /** Begun again while the fenced owner still moves the file: it can finish at most what it is doing now. */
-function copyRetrying(place: Place, temporary: string, writer: number, file: StateFile): void {
+function copyRetrying(
+  place: Place,
+  temporary: string,
+  writer: number,
+  file: StateFile,
+  onCopied?: (slots: number) => void,
+): void {
   for (let attempt = 1; ; attempt++) {
     try {
       const source = walkedSource(file);
-      run(writeCopy(place, temporary, file.hasher, source, writer));
+      run(writeCopy(place, temporary, file.hasher, source, writer), onCopied);
       // A checkpoint of the owner meanwhile may have covered what looked like a torn tail.
       if (readSuperblocks(file).newest.generation === source.generation) return;
       if (attempt === ATTEMPTS) throw overtaken(file);
@@ -252,9 +264,10 @@ function walkedSource(file: StateFile): CopySource & { generation: number } {
 }
 
 /** Runs a stepwise copy to its end at once. */
-export function run<T>(steps: Generator<unknown, T>): T {
+export function run<Y, T>(steps: Generator<Y, T>, onStep?: (step: Y) => void): T {
   for (;;) {
     const step = steps.next();
     if (step.done) return step.value;
+    onStep?.(step.value);
   }
 }

@@ -28,6 +28,8 @@ export interface PagerOptions {
   /** Take the writer's place although its owner is not proven dead. */
   takeover?: boolean;
   limits?: Partial<Limits>;
+  /** Told of the slots copied so far when the file has to be copied: by a takeover, or to finish one. */
+  onCopied?: (slots: number) => void;
 }
 
 /** How often opening begins again because another process replaced the file meanwhile. */
@@ -48,7 +50,7 @@ export function openPager(
     createFile(place, name, hasher);
   }
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const opening = new Opening(place, name, hasher, processes, limits);
+    const opening = new Opening(place, name, hasher, processes, limits, options.onCopied);
     const state = opening.open(options.takeover === true);
     if (state === null) continue;
     const { lock } = opening;
@@ -92,6 +94,7 @@ class Opening {
     private readonly hasher: Hasher,
     private readonly processes: Processes,
     private readonly limits: Limits,
+    private readonly onCopied?: (slots: number) => void,
   ) {}
 
   /** Null when the file was replaced by another process meanwhile. */
@@ -111,7 +114,7 @@ class Opening {
       if (!forced && !this.file!.isForwarded()) {
         return this.recoverFile(() => this.tidy());
       }
-      if (relocate(place, name, this.file!, n)) return this.recoverOwn();
+      if (relocate(place, name, this.file!, n, this.onCopied)) return this.recoverOwn();
     } catch (error) {
       this.letGo();
       throw error;

@@ -3,7 +3,6 @@
  * handle; `Reader` is the other one. It knows files and blocks, and nothing of who wrote the bytes.
  */
 import { PerdureError } from "../base/errors.js";
-import { nextTurn } from "../base/turn.js";
 import { SLOT_BYTES } from "../format/constants.js";
 import type { SnapshotEntry } from "../format/directory.js";
 import { snapshotNameBytes } from "../format/names.js";
@@ -19,9 +18,11 @@ import { copyFile, replaceByCopy } from "./files.js";
 import { readBlocks, verifyBlocks } from "./image.js";
 import type { Lock } from "./lock.js";
 import { SlotSet } from "./slot-set.js";
+import { type CopyOptions, runSteps } from "./steps.js";
 import type { WriterState } from "./writer-state.js";
 
 export type { Change } from "./commit.js";
+export type { CopyOptions } from "./steps.js";
 
 /** A state file's name and how its lock is held; null for a storage that nobody else can open. */
 export interface Home {
@@ -32,12 +33,6 @@ export interface Home {
   reopen(): WriterState;
   /** Names of snapshots that readers of the file with this uuid have open in other processes. */
   pinnedSnapshots(uuid: Uint8Array): string[];
-}
-
-export interface CopyOptions {
-  signal?: AbortSignal | undefined;
-  /** Slots written so far and in all, about once a MiB. */
-  onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
 export interface PagerStats {
@@ -360,28 +355,8 @@ export class Pager {
   }
 
   /** `install` is called when the copy is done, in the same turn. */
-  private async runCopy(
-    steps: Generator<number, void>,
-    { signal, onProgress }: CopyOptions,
-    install?: () => void,
-  ): Promise<void> {
-    const { space } = this.state;
-    const total = space.union().count();
-    try {
-      for (;;) {
-        signal?.throwIfAborted();
-        const step = steps.next();
-        if (step.done) break;
-        onProgress?.(Math.min(step.value, total), total);
-        await nextTurn();
-      }
-    } catch (error) {
-      // Lets the generator remove what it has written so far.
-      steps.throw(error);
-      throw error;
-    }
-    install?.();
-    onProgress?.(total, total);
+  private runCopy(steps: Generator<number, void>, options: CopyOptions, install?: () => void): Promise<void> {
+    return runSteps(steps, this.state.space.union().count(), options, install);
   }
 
   private changeDirectory(change: DirectoryChange): number {

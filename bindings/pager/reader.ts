@@ -10,12 +10,13 @@ import type { Processes } from "../storage/processes.js";
 import type { Place } from "../storage/storage.js";
 import { BlockMap } from "./block-map.js";
 import { readDirectory } from "./directory.js";
-import { openFile } from "./files.js";
+import { copyFile, openFile } from "./files.js";
 import { readBlocks } from "./image.js";
 import { writePin } from "./pins.js";
 import { findCommit, readSuperblocks } from "./recover.js";
 import { applySegment, type Replayed, replay } from "./replay.js";
 import type { StateFile } from "./state-file.js";
+import { type CopyOptions, runSteps } from "./steps.js";
 import {
   append,
   blocksVerify,
@@ -43,6 +44,7 @@ export class Reader {
   private sight: Sight;
   private closed = false;
   private torn = false;
+  private backups = 0;
 
   /** Opens `name`, which must exist; CORRUPT, VERSION, NOT_FOUND. */
   constructor(
@@ -92,9 +94,28 @@ export class Reader {
     return this.sight;
   }
 
-  /** Moves on to the newest commit; returns its sequence. */
+  /** Writes what is seen, and all snapshots, to a new file, while a writer goes on. Never overwrites. STALE or CORRUPT as for `read`. */
+  async backup(place: Place, name: string, options: CopyOptions = {}): Promise<void> {
+    const { snapshots } = this;
+    const { file, walk, replayed } = this.sight;
+    const { map, forks } = replayed;
+    const source = { file, map, snapshots, forks, sequence: walk.sequence };
+    this.backups++;
+    try {
+      await runSteps(copyFile(place, name, this.hasher, source), file.slots(), options);
+    } catch (error) {
+      if (this.closed || this.pinned || !isCorrupt(error) || this.isCurrent()) throw error;
+      throw this.stale(error);
+    } finally {
+      this.backups--;
+    }
+  }
+
+  /** Moves on to the newest commit; returns its sequence. BUSY while a backup is being written. */
   refresh(): number {
     this.ensureOpen();
+    if (this.backups > 0)
+      throw new PerdureError("BUSY", `${this.sight.file.label}: a backup is being made of what is seen`);
     if (
       this.torn ||
       this.sight.file.isForwarded() ||
@@ -147,7 +168,7 @@ export class Reader {
       } catch (error) {
         file.storage.close();
         // Only what fails twice in the same place, while nothing moved, is damage and not somebody writing.
-        if (!(error instanceof PerdureError && error.code === "CORRUPT")) throw error;
+        if (!isCorrupt(error)) throw error;
         const now = { generation: this.generationOf(), digest: error.message };
         if (failed && failed.generation === now.generation && failed.digest === now.digest) throw error;
         failed = now;
@@ -240,23 +261,31 @@ export class Reader {
     try {
       return read();
     } catch (error) {
-      if (!(error instanceof PerdureError && error.code === "CORRUPT")) throw error;
+      if (!isCorrupt(error)) throw error;
       // Read once more: what a failed flush had lost may have been written again meanwhile.
-      if (this.isOnChain() && !this.hasMoved()) return read();
-      throw new PerdureError(
-        "STALE",
-        `${this.sight.file.label}: what was seen has been overwritten since; call refresh()`,
-        {
-          cause: error,
-        },
-      );
+      if (this.isCurrent()) return read();
+      throw this.stale(error);
     }
+  }
+
+  /** Whether nothing can have been overwritten of what is seen. */
+  private isCurrent(): boolean {
+    return this.isOnChain() && !this.hasMoved();
+  }
+
+  private stale(cause: unknown): PerdureError {
+    const message = `${this.sight.file.label}: what was seen has been overwritten since; call refresh()`;
+    return new PerdureError("STALE", message, { cause });
   }
 
   private ensureOpen(): void {
     if (this.closed)
       throw new PerdureError("CLOSED", `${this.place.label}/${this.name}: this reader is closed`);
   }
+}
+
+function isCorrupt(error: unknown): error is PerdureError {
+  return error instanceof PerdureError && error.code === "CORRUPT";
 }
 
 function drop(sight: Sight): void {
