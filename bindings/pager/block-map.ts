@@ -151,6 +151,34 @@ export class BlockMap {
     if (top) this.visitNode(top, 0, visitor, { nodes: this.file.slots() });
   }
 
+  /** Calls `leaf` with each leaf in [from, end), in order. What lies elsewhere is not read. */
+  visitRange(from: number, end: number, leaf: (leaf: number) => void): void {
+    const top = this.top();
+    if (top) this.visitRangeOf(top, 0, from, end, leaf, { nodes: this.file.slots() });
+  }
+
+  private visitRangeOf(
+    node: MapNode,
+    base: number,
+    from: number,
+    end: number,
+    leaf: (leaf: number) => void,
+    left: { nodes: number },
+  ): void {
+    if (node.slot !== 0 && left.nodes-- === 0)
+      throw this.file.corrupt("a tree has more nodes than the file has slots");
+    const span = NODE_ENTRIES ** (node.height - 1);
+    const last = Math.min(NODE_ENTRIES, Math.ceil((end - base) / span));
+    for (let i = Math.max(0, Math.floor((from - base) / span)); i < last; i++) {
+      if (node.height === 1) {
+        if (nodeSlot(node.view, i) !== 0) leaf(base + i);
+        continue;
+      }
+      const child = this.childOf(node, i);
+      if (child) this.visitRangeOf(child, base + i * span, from, end, leaf, left);
+    }
+  }
+
   /** Drops clean leaves' parents from memory when there are more than `limit` nodes. */
   trim(limit: number): void {
     if (this.nodesInMemory <= limit || this.root === null) return;

@@ -7,6 +7,7 @@ import { entryDigestOffset, headerSlots, Operation, sealHeader, setEntry } from 
 import { checkpoint } from "./checkpoint.js";
 import { verifyBlocks } from "./image.js";
 import type { Placement } from "./log.js";
+import { discardsBeside, endPending } from "./pending.js";
 import { applyEntries } from "./replay.js";
 import type { Space } from "./space.js";
 import type { Spill, WriterState } from "./writer-state.js";
@@ -20,8 +21,6 @@ export interface Change {
   bytes: Uint8Array | null;
 }
 
-/** What the u32 `body bytes` of a header can list, with as many spilled blocks beside. */
-const MAX_COMMIT_BLOCKS = 2 ** 26;
 /** Blocks with bytes, 16 GiB of them: half of how far log runs may reach past the end of the file (see `ensureRunsFit`). */
 const MAX_FRESH_BLOCKS = 2 ** 22;
 /** Segments up to this size are put together in memory and written at once; larger ones are gathered from where they lie. */
@@ -35,17 +34,19 @@ const staging = new Uint8Array(STAGED_SLOTS * SLOT_BYTES);
 const stagingView = new DataView(staging.buffer);
 
 /**
- * Commits `changes` together with what was spilled; returns the sequence. With nothing to commit it returns the last one (flushed, when
+ * Commits `own` changes together with what was spilled and discarded; returns the sequence. With nothing to commit it returns the last one (flushed, when
  * `durable`). On an error nothing is committed; the handle may be poisoned (see `WriterState`).
  */
-export function commit(state: WriterState, changes: readonly Change[], durable: boolean): number {
+export function commit(state: WriterState, own: readonly Change[], durable: boolean): number {
   state.ensureWritable();
-  verifyChanges(changes);
+  verifyChanges(own);
+  const changes = withDiscards(state, own);
   let fresh = 0;
   for (const change of changes) if (change.bytes !== null) fresh += change.count;
   const spills = spillsBeside(state, changes);
   const entries = changes.reduce((sum, { count }) => sum + count, 0) + spills.size;
   if (entries === 0) {
+    endPending(state);
     if (durable) makeDurable(state);
     return state.sequence;
   }
@@ -101,7 +102,7 @@ export function commit(state: WriterState, changes: readonly Change[], durable: 
   // Blocks spilled before a checkpoint lie outside the runs that the superblocks name: their reaches learn of them here.
   const outside = [...spills.values()].filter(({ slot }) => !state.log.contains(slot));
   space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));
-  state.spilled.clear();
+  endPending(state);
   state.log.advance(placement);
   state.counters.commits++;
   return state.sequence;
@@ -128,6 +129,17 @@ export function makeDurable(state: WriterState): void {
   state.verifyUnfenced();
 }
 
+/** The changes, and what was discarded beside them. LIMIT when those are too many blocks. */
+function withDiscards(state: WriterState, changes: readonly Change[]): readonly Change[] {
+  const discards = discardsBeside(state, changes);
+  const all =
+    discards.length === 0 ? changes : [...changes, ...discards.map((range) => ({ ...range, bytes: null }))];
+  const blocks = all.reduce((sum, { count }) => sum + count, 0);
+  const most = state.limits.commitBlocks;
+  if (blocks <= most) return all;
+  throw new PerdureError("LIMIT", `${blocks} blocks in one commit; it can change ${most}`);
+}
+
 /** What was spilled and is not changed again by this commit. The others stay spilled until the commit has succeeded. */
 function spillsBeside({ spilled }: WriterState, changes: readonly Change[]): ReadonlyMap<number, Spill> {
   if (spilled.size === 0) return spilled;
@@ -139,12 +151,10 @@ function spillsBeside({ spilled }: WriterState, changes: readonly Change[]): Rea
 function verifyChanges(changes: readonly Change[]): void {
   let ordered = true;
   let end = 0;
-  let blocks = 0;
   let fresh = 0;
   for (const { block, count, bytes } of changes) {
     verifyBlocks(block, count);
     if (count === 0) throw new PerdureError("INVALID_ARGUMENT", `a change of no blocks at ${block}`);
-    blocks += count;
     if (bytes !== null) fresh += count;
     if (bytes !== null && bytes.length !== count * SLOT_BYTES) {
       throw new PerdureError(
@@ -154,9 +164,6 @@ function verifyChanges(changes: readonly Change[]): void {
     }
     ordered &&= block >= end;
     end = block + count;
-  }
-  if (blocks > MAX_COMMIT_BLOCKS) {
-    throw new PerdureError("LIMIT", `${blocks} blocks in one commit; it can change ${MAX_COMMIT_BLOCKS}`);
   }
   if (fresh > MAX_FRESH_BLOCKS) {
     throw new PerdureError(

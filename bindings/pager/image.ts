@@ -24,6 +24,14 @@ export function verifyBlocks(block: number, count: number): void {
   throw new PerdureError("INVALID_ARGUMENT", `${count} blocks from ${block} on are not blocks of an image`);
 }
 
+/** INVALID_ARGUMENT unless these are blocks of an image and `into` has room for them. */
+export function verifyRead(block: number, count: number, into: Uint8Array): void {
+  verifyBlocks(block, count);
+  if (into.length < count * SLOT_BYTES) {
+    throw new PerdureError("INVALID_ARGUMENT", `${count} blocks do not fit in ${into.length} bytes`);
+  }
+}
+
 /** Reads `count` blocks from `block` on; neighbours in the file with one call. */
 export function readBlocks(
   file: StateFile,
@@ -32,10 +40,7 @@ export function readBlocks(
   count: number,
   into: Uint8Array,
 ): void {
-  verifyBlocks(block, count);
-  if (into.length < count * SLOT_BYTES) {
-    throw new PerdureError("INVALID_ARGUMENT", `${count} blocks do not fit in ${into.length} bytes`);
-  }
+  verifyRead(block, count, into);
   for (let done = 0; done < count; ) {
     const node = map.locate(block + done);
     const part = into.subarray(done * SLOT_BYTES);

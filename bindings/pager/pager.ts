@@ -3,7 +3,6 @@
  * handle; `Reader` is the other one. It knows files and blocks, and nothing of who wrote the bytes.
  */
 import { PerdureError } from "../base/errors.js";
-import { SLOT_BYTES } from "../format/constants.js";
 import type { SnapshotEntry } from "../format/directory.js";
 import { snapshotNameBytes } from "../format/names.js";
 import { Operation } from "../format/operation.js";
@@ -17,6 +16,7 @@ import type { CopySource } from "./copy.js";
 import { copyFile, replaceByCopy } from "./files.js";
 import { readBlocks, verifyBlocks } from "./image.js";
 import type { Lock } from "./lock.js";
+import { discard, dropPending, hasPending, readPending, spill } from "./pending.js";
 import { SlotSet } from "./slot-set.js";
 import { type CopyOptions, runSteps } from "./steps.js";
 import type { WriterState } from "./writer-state.js";
@@ -76,17 +76,10 @@ export class Pager {
     return this.state.snapshots;
   }
 
-  /** Reads `count` blocks from `block` on, spilled ones included; those never written are zeros. CORRUPT when one does not verify. */
+  /** Reads `count` blocks from `block` on, spilled ones included; those never written and discarded ones are zeros. CORRUPT when one does not verify. */
   read(block: number, count: number, into: Uint8Array): void {
     this.ensureOpen();
-    readBlocks(this.state.file, this.state.map, block, count, into);
-    if (this.state.spilled.size === 0) return;
-    for (let i = 0; i < count; i++) {
-      const spill = this.state.spilled.get(block + i);
-      const bytes = into.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
-      if (spill)
-        this.state.file.readVerified(spill.slot, bytes, spill.digest, 0, `spilled block ${block + i}`);
-    }
+    readPending(this.state, block, count, into);
   }
 
   /** Whether the last commit has this block; one it has not reads as zeros. */
@@ -97,7 +90,7 @@ export class Pager {
   }
 
   /**
-   * Commits the changes, and what was spilled, as one. Returns the sequence. With `durable` it is flushed when this returns. Errors: NO_SPACE and IO
+   * Commits the changes, and what was spilled and discarded, as one. Returns the sequence. With `durable` it is flushed when this returns. Errors: NO_SPACE and IO
    * leave the last commit in force; after a failed flush, and when FENCED, the handle writes nothing any more.
    */
   commit(changes: readonly Change[], durable = true): number {
@@ -108,29 +101,22 @@ export class Pager {
   /** Writes a block before its commit, so that its memory can be used for something else. Part of the next commit, or dropped by `rollback`. */
   spill(block: number, bytes: Uint8Array): void {
     this.ensureOpen();
-    const { state } = this;
-    state.ensureWritable();
-    verifyBlocks(block, 1);
-    if (bytes.length !== SLOT_BYTES)
-      throw new PerdureError("INVALID_ARGUMENT", `a block has 4096 bytes, not ${bytes.length}`);
-    let slot = state.spilled.get(block)?.slot ?? state.log.takeForSpill();
-    if (slot === 0) {
-      checkpoint(state, { needed: 64 });
-      slot = state.log.takeForSpill();
-    }
-    state.spilled.delete(block);
-    state.file.write(slot, bytes);
-    state.fileSlots = Math.max(state.fileSlots, slot + 1);
-    const digest = new DataView(new ArrayBuffer(8));
-    state.file.hasher.digest(bytes, digest, 0);
-    state.spilled.set(block, { slot, digest });
+    spill(this.state, block, bytes);
   }
 
-  /** Drops what was spilled: the image is that of the last commit. */
+  /**
+   * These blocks, however many, read as zeros from now on: part of the next commit, or undone by `rollback`. What is spilled or committed later
+   * counts. LIMIT, with nothing changed, when the last commit has more of them than one commit can list.
+   */
+  discard(block: number, count: number): void {
+    this.ensureOpen();
+    discard(this.state, block, count);
+  }
+
+  /** Drops what was spilled and discarded: the image is that of the last commit. */
   rollback(): void {
     this.ensureOpen();
-    this.state.spilled.clear();
-    this.state.log.dropSpills();
+    dropPending(this.state);
   }
 
   /** Makes everything committed so far durable, not what was spilled since; returns its sequence. */
@@ -192,7 +178,7 @@ export class Pager {
     return this.changeDirectory({ operation: Operation.DeleteSnapshot, name });
   }
 
-  /** Makes the image that of the snapshot again, as a new commit; what was spilled is dropped. */
+  /** Makes the image that of the snapshot again, as a new commit; what was spilled and discarded is dropped. */
   restoreSnapshot(name: string): number {
     const { root } = this.snapshot(name);
     this.rollback();
@@ -264,7 +250,7 @@ export class Pager {
         "UNSUPPORTED",
         "a storage without a place cannot be replaced by a compacted one",
       );
-    if (state.spilled.size > 0) throw new PerdureError("BUSY", "compact: commit or roll back first");
+    if (hasPending(state)) throw new PerdureError("BUSY", "compact: commit or roll back first");
     if (this.backups > 0) throw new PerdureError("BUSY", "compact: a backup is being made of this file");
     if (state.log.segments > 0) checkpoint(state);
     state.ensureWritable();

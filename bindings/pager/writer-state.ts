@@ -10,6 +10,7 @@ import { SLOT_BYTES } from "../format/constants.js";
 import type { SnapshotEntry } from "../format/directory.js";
 import type { Root, Superblock } from "../format/superblock.js";
 import { BlockMap } from "./block-map.js";
+import { BlockRanges } from "./block-ranges.js";
 import { readDirectory } from "./directory.js";
 import { Log } from "./log.js";
 import { SMALL_BUDGET_SLOTS } from "./runs.js";
@@ -23,9 +24,16 @@ export interface Limits {
   chainCommits: number;
   /** Map nodes kept in memory. */
   mapNodes: number;
+  /** Blocks that one commit can list: what the u32 `body bytes` of a header can, with as many spilled blocks beside. */
+  commitBlocks: number;
 }
 
-export const DEFAULT_LIMITS: Limits = { chainSlots: 16384, chainCommits: 1000, mapNodes: 16384 };
+export const DEFAULT_LIMITS: Limits = {
+  chainSlots: 16384,
+  chainCommits: 1000,
+  mapNodes: 16384,
+  commitBlocks: 2 ** 26,
+};
 
 /** A reader's pin as the writer sees it. */
 export interface Pin {
@@ -51,7 +59,11 @@ export class WriterState {
   failure: PerdureError | null = null;
   /** Set while a copy is being made that later commits would miss. */
   frozen = false;
+  /** With `discarded`, what the next commit will have besides its changes: see `pending.ts`. */
   readonly spilled = new Map<number, Spill>();
+  readonly discarded = new BlockRanges();
+  /** How many of those the map has. */
+  discardedBlocks = 0;
   /** Snapshots that a recovery replayed from the chain, whose trees are not all in the file yet. */
   readonly forks = new Map<string, BlockMap>();
   /** Slots of log runs wanted at the next checkpoint. */

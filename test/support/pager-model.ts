@@ -74,6 +74,8 @@ export class PagerModel {
   /** As of the last commit. */
   image = new Map<number, number>();
   spilled = new Map<number, number>();
+  /** Ranges that were discarded since; what is spilled in them was spilled later. */
+  discarded: { block: number; count: number }[] = [];
   snapshots = new Map<string, { image: Image; sequence: number }>();
   /** The greatest stamp that was given out. */
   private stamp = 0;
@@ -83,6 +85,8 @@ export class PagerModel {
   }
 
   commit(extents: readonly Extent[]): void {
+    for (const block of this.discardedBlocks()) this.image.delete(block);
+    this.discarded = [];
     for (const [block, stamp] of this.spilled) this.image.set(block, stamp);
     this.spilled.clear();
     for (const { block, count, stamp } of extents) {
@@ -97,8 +101,24 @@ export class PagerModel {
     this.spilled.set(block, stamp);
   }
 
+  discard(block: number, count: number): void {
+    this.discarded.push({ block, count });
+    for (const each of this.spilled.keys()) {
+      if (each >= block && each < block + count) this.spilled.delete(each);
+    }
+  }
+
+  /** Blocks that the last commit has, in a range that was discarded since. */
+  discardedBlocks(): number[] {
+    if (this.discarded.length === 0) return [];
+    return [...this.image.keys()].filter((each) =>
+      this.discarded.some(({ block, count }) => each >= block && each < block + count),
+    );
+  }
+
   rollback(): void {
     this.spilled.clear();
+    this.discarded = [];
   }
 
   createSnapshot(name: string, sequence: number): void {
@@ -106,13 +126,17 @@ export class PagerModel {
   }
 
   restore(name: string): void {
-    this.spilled.clear();
+    this.rollback();
     this.image = new Map(this.snapshots.get(name)!.image);
   }
 
   /** What reading shows: the last commit, and what was spilled since. */
   visible(): Image {
-    return this.spilled.size === 0 ? this.image : new Map([...this.image, ...this.spilled]);
+    if (this.spilled.size === 0 && this.discarded.length === 0) return this.image;
+    const visible = new Map(this.image);
+    for (const block of this.discardedBlocks()) visible.delete(block);
+    for (const [block, stamp] of this.spilled) visible.set(block, stamp);
+    return visible;
   }
 
   /** Another model with the same content; to go on from when the file is opened as it was now. */
@@ -120,6 +144,7 @@ export class PagerModel {
     const copy = new PagerModel();
     copy.image = new Map(this.image);
     copy.spilled = new Map(this.spilled);
+    copy.discarded = [...this.discarded];
     copy.snapshots = new Map(this.snapshots);
     copy.stamp = this.stamp;
     return copy;
@@ -171,7 +196,11 @@ export function assertSound(pager: Pager): void {
 
 /** Compares everything that a pager shows with the model, and checks the accounting of the file. */
 export function verifyAgainst(pager: Pager, model: PagerModel): void {
-  verifyImage(pager, model.visible(), "the image");
+  const visible = model.visible();
+  verifyImage(pager, visible, "the image");
+  for (const block of model.image.keys()) {
+    if (!visible.has(block)) verifyRange(pager, visible, block, 1, "what was discarded");
+  }
   for (const block of model.image.keys()) assert.equal(pager.has(block), true, `has(${block})`);
   const listed = pager.snapshots.map(({ name, sequence }) => [name, sequence]);
   const modelled = [...model.snapshots].map(([name, { sequence }]) => [name, sequence]);
@@ -194,7 +223,7 @@ export function performCommit(
 ): void {
   const { sequence, lastFlushed } = pager;
   const checkpoints = pager.stats().checkpoints;
-  const something = extents.length > 0 || model.spilled.size > 0;
+  const something = extents.length > 0 || model.spilled.size > 0 || model.discardedBlocks().length > 0;
   const returned = pager.commit(extents.map(changeOf), durable);
   const records = pager.stats().checkpoints - checkpoints;
   assert.ok(records <= (something ? 1 : 0), `${records} checkpoints for one commit`);
@@ -213,6 +242,14 @@ export function performSpill(pager: Pager, model: PagerModel, block: number): vo
   pager.spill(block, bytesOf(block, stamp));
   assert.equal(pager.sequence, sequence + pager.stats().checkpoints - checkpoints);
   model.spill(block, stamp);
+}
+
+/** Discards, which neither commits nor checkpoints. */
+export function performDiscard(pager: Pager, model: PagerModel, block: number, count: number): void {
+  const { sequence } = pager;
+  pager.discard(block, count);
+  assert.equal(pager.sequence, sequence);
+  model.discard(block, count);
 }
 
 export interface Shape {
@@ -277,6 +314,17 @@ export async function performRandom(
     const blocks = random.oneIn(8) ? shape.commitBlocks : Math.min(6, shape.commitBlocks);
     performCommit(pager, model, randomExtents(random, model, shape.regions, blocks), random.oneIn(2));
     return "commit";
+  }
+  if (choice < 57 && shape.spills > 0) {
+    const { block, count } = random.pick(shape.regions);
+    const from = block + random.below(count);
+    performDiscard(
+      pager,
+      model,
+      from,
+      Math.min(1 + random.below(random.pick([5, count, 2 ** 31])), blockLimit - from),
+    );
+    return "discard";
   }
   if (choice < 70 && shape.spills > 0) {
     for (let count = 1 + random.below(shape.spills); count > 0; count--) {
