@@ -2,7 +2,7 @@
 // refuses only when nothing fits. Several regions at once, with commits, rollbacks and remounts in between.
 
 import assert from "node:assert/strict";
-import { checkBounds } from "./support/engine-accounting.js";
+import { checkBounds } from "../bindings/api/check-image.js";
 import { codes, EngineHarness } from "./support/engine-harness.js";
 import { type Random, withSeed } from "./support/random.js";
 

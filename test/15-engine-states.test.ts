@@ -19,10 +19,13 @@ function mounted(blocks: number): EngineHarness {
   return harness.remount();
 }
 
+const isWatched = ({ state }: { state: number }) => state === WATCHED || state === WATCHED_DIRTY;
+
 describe("engine: block states", () => {
   it("are ordered as loads and stores ask", () => {
     for (const state of [ABSENT, EMPTY, DISCARDED]) assert.ok(state < CLEAN);
-    for (const state of [DIRTY, WATCHED, WATCHED_DIRTY]) assert.ok(state >= DIRTY);
+    for (const state of [DIRTY, WATCHED_DIRTY]) assert.ok(state >= DIRTY);
+    assert.ok(WATCHED >= CLEAN && WATCHED < DIRTY);
     assert.ok(CLEAN < DIRTY);
   });
 
@@ -116,14 +119,14 @@ function followModel(random: Random): void {
       const fill = random.below(256);
       touch(first + i);
       const block = at(i);
-      if (block.state < DIRTY) block.state = DIRTY;
+      if (block.state < DIRTY) block.state = block.state === WATCHED ? WATCHED_DIRTY : DIRTY;
       harness.bytes.fill(fill, (first + i) * blockBytes, (first + i + 1) * blockBytes);
       block.fill = fill;
     },
     discard(i) {
       const length = Math.min(1 + random.below(4), count - i);
       const blocks = model.slice(i, i + length);
-      if (blocks.some(({ state }) => state >= WATCHED)) return;
+      if (blocks.some(isWatched)) return;
       discard(first + i, length);
       for (const block of blocks) {
         if (block.state !== EMPTY) block.state = DISCARDED;
@@ -133,13 +136,13 @@ function followModel(random: Random): void {
     watch(i) {
       watch(first + i, 1);
       const block = at(i);
-      if (block.state < WATCHED) {
+      if (!isWatched(block)) {
         block.state = block.state === DIRTY || block.state === DISCARDED ? WATCHED_DIRTY : WATCHED;
       }
     },
     unseen(i) {
       const block = at(i);
-      if (block.state < WATCHED) return;
+      if (!isWatched(block)) return;
       block.fill = random.below(256);
       harness.bytes.fill(block.fill, (first + i) * blockBytes, (first + i + 1) * blockBytes);
     },

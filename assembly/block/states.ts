@@ -6,8 +6,8 @@
  *   EMPTY           zeros; the file has nothing            anything
  *   DISCARDED       zeros; the file may have something     anything       yes
  *   CLEAN           in memory, the same as in the file     it
- *   DIRTY           in memory, newer than the file         it             yes
  *   WATCHED         in memory, changed by unseen stores    it
+ *   DIRTY           in memory, newer than the file         it             yes
  *   WATCHED_DIRTY   in memory, changed by unseen stores    it             yes
  *
  * So a load needs `state >= CLEAN` and a store `state >= DIRTY`; access.ts and the host's accessors ask exactly that and
@@ -42,8 +42,8 @@ export const ABSENT: u8 = 0;
 export const EMPTY: u8 = 1;
 export const DISCARDED: u8 = 2;
 export const CLEAN: u8 = 3;
-export const DIRTY: u8 = 4;
-export const WATCHED: u8 = 5;
+export const WATCHED: u8 = 4;
+export const DIRTY: u8 = 5;
 export const WATCHED_DIRTY: u8 = 6;
 
 /** The host puts the content of an ABSENT block into memory. It may throw, and it must not call the engine. */
@@ -82,7 +82,7 @@ export function touch(block: u32): void {
   if (block < LOW_IMAGE_BLOCK) listWindow(block);
   else if (state != DISCARDED) append(block);
   if (state == EMPTY || state == DISCARDED) clearBlock(block);
-  setState(block, DIRTY);
+  setState(block, state == WATCHED ? WATCHED_DIRTY : DIRTY);
 }
 
 /** Makes blocks read as zeros, without writing to them. None of them is watched. */
@@ -104,7 +104,8 @@ export function markEmpty(first: u32, count: u32): void {
 
 export function anyWatched(first: u32, count: u32): bool {
   for (let block = first; block < first + count; block++) {
-    if (stateOf(block) >= WATCHED) return true;
+    const state = stateOf(block);
+    if (state == WATCHED || state == WATCHED_DIRTY) return true;
   }
   return false;
 }

@@ -14,7 +14,7 @@ import { checkpoint, type DirectoryChange } from "./checkpoint.js";
 import { type Change, commit, makeDurable } from "./commit.js";
 import type { CopySource } from "./copy.js";
 import { copyFile, replaceByCopy } from "./files.js";
-import { readBlocks, verifyBlocks } from "./image.js";
+import { differingBlocks, readBlocks, verifyBlocks } from "./image.js";
 import type { Lock } from "./lock.js";
 import { discard, dropPending, hasPending, readPending, spill } from "./pending.js";
 import { SlotSet } from "./slot-set.js";
@@ -87,6 +87,17 @@ export class Pager {
     this.ensureOpen();
     verifyBlocks(block, 1);
     return this.state.map.slotOf(block) !== 0;
+  }
+
+  /** Whether blocks were spilled that the next commit will list. */
+  get hasPending(): boolean {
+    return this.state.spilled.size > 0;
+  }
+
+  /** Those of `count` blocks whose content in `bytes` is not that of the last commit. */
+  differing(block: number, count: number, bytes: Uint8Array): number[] {
+    this.ensureOpen();
+    return differingBlocks(this.state.file, this.state.map, block, count, bytes);
   }
 
   /**
@@ -203,6 +214,10 @@ export class Pager {
           count,
           into,
         );
+      },
+      has: (block) => {
+        if (!open || this.closed) throw new PerdureError("CLOSED", `snapshot "${name}" is closed`);
+        return map.slotOf(block) !== 0;
       },
       close: () => {
         if (!open) return;
@@ -369,6 +384,8 @@ export interface SnapshotView {
   /** Of the commit that it shows. */
   readonly sequence: number;
   read(block: number, count: number, into: Uint8Array): void;
+  /** Whether it has this block; one it has not reads as zeros. */
+  has(block: number): boolean;
   close(): void;
 }
 

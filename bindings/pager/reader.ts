@@ -83,6 +83,42 @@ export class Reader {
     this.guard(() => readBlocks(this.sight.file, this.sight.replayed.map, block, count, into));
   }
 
+  /** Whether the commit that is seen has this block; one it has not reads as zeros. */
+  has(block: number): boolean {
+    return this.guard(() => this.sight.replayed.map.slotOf(block) !== 0);
+  }
+
+  hasInSnapshot(name: string, block: number): boolean {
+    return this.guard(() => this.snapshotMap(name).slotOf(block) !== 0);
+  }
+
+  /** The newest commit in the file, without moving there. */
+  latest(): number {
+    this.ensureOpen();
+    const { file, walk } = this.sight;
+    if (file.isForwarded() || this.hasMoved()) {
+      const now = openFile(this.place, this.name, "read", this.hasher);
+      try {
+        return cutTornTail(now, walkHeaders(now, readSuperblocks(now).newest)).sequence;
+      } finally {
+        now.storage.close();
+      }
+    }
+    const ahead: Walk = {
+      ...walk,
+      segments: [...walk.segments],
+      knownRuns: [...walk.knownRuns],
+      headerSlots: walk.headerSlots.clone(),
+      strays: walk.strays.clone(),
+    };
+    for (;;) {
+      const segment = nextSegment(file, ahead);
+      if (segment === null || (segment.record === null && !blocksVerify(file, segment)))
+        return ahead.sequence;
+      append(ahead, segment, file.slots());
+    }
+  }
+
   /** The same in a snapshot; NOT_FOUND when there is none of this name. */
   readSnapshot(name: string, block: number, count: number, into: Uint8Array): void {
     this.guard(() => readBlocks(this.sight.file, this.snapshotMap(name), block, count, into));

@@ -366,7 +366,7 @@ export class EngineHarness {
     assert.equal(this.dirtyCount, 0);
     assert.deepEqual(this.dirtyWindowBlocks(), []);
     for (const block of this.#knownBlocks()) {
-      if (this.stateOf(block) >= states.WATCHED) this.#load(block);
+      if (this.stateOf(block) === states.WATCHED) this.#load(block);
     }
     this.checkBarrier();
   }

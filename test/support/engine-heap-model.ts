@@ -3,8 +3,8 @@
 // that is checked whenever they are looked at; `account` compares everything.
 
 import assert from "node:assert/strict";
+import { checkImage, type ImageReport } from "../../bindings/api/check-image.js";
 import { WasmHasher } from "../../bindings/hash/wasm-hasher.js";
-import { checkImage, type ImageReport } from "./engine-accounting.js";
 import { addresses, blockBytes, codes, type EngineHarness, HostFailure } from "./engine-harness.js";
 import type { Random } from "./random.js";
 

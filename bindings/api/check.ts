@@ -1,0 +1,56 @@
+/** Accounting of a memory: every slot of the file and every block of the heap is in use or free, never both. */
+import { PerdureError } from "../base/errors.js";
+import { checkImage } from "./check-image.js";
+import type { Session } from "./session.js";
+
+export interface CheckReport {
+  ok: boolean;
+  /** One line each; empty when all is well. */
+  problems: string[];
+  /** Live blocks of memory, and named roots. */
+  liveBlocks: number;
+  roots: number;
+  /** Slots of the file by what needs them; null in readers and snapshots. */
+  slots: { image: number; held: number; meta: number; runs: number; file: number } | null;
+  /** Blocks of the file whose digest was verified; 0 unless `all` was asked for. */
+  verified: number;
+}
+
+/** Looks at the memory as it is now, uncommitted changes included, and at the file as it was last committed. Changes nothing. */
+export function checkMemory(memory: Session, all: boolean): CheckReport {
+  const { engine, origin } = memory;
+  const file = origin.pager?.check(all) ?? null;
+  const problems = [...(file?.problems ?? [])];
+  let liveBlocks = 0;
+  let roots = 0;
+  try {
+    if (engine.isFormatted()) {
+      const report = checkImage(
+        (block) => engine.blockNow(block),
+        (name) => hashOf(memory, name),
+      );
+      problems.push(...report.problems);
+      liveBlocks = report.objects.size;
+      roots = engine.ask(() => engine.core.functions.registryCount(0));
+    }
+  } catch (error) {
+    if (!(error instanceof PerdureError)) throw error;
+    problems.push(error.message);
+  }
+  return {
+    ok: problems.length === 0,
+    problems,
+    liveBlocks,
+    roots,
+    slots: file?.slots ?? null,
+    verified: file?.verified ?? 0,
+  };
+}
+
+const digest = new DataView(new ArrayBuffer(8));
+
+/** The low half of the digest, as the registry keeps it. */
+function hashOf(memory: Session, name: Uint8Array): number {
+  memory.engine.core.hasher.digest(name, digest, 0);
+  return digest.getUint32(0, true);
+}

@@ -1,0 +1,342 @@
+/**
+ * Regions: named bytes in high memory, as many as there are, seen through windows. A region is an extent of clusters; its name leads to the
+ * extent's descriptor. A window that was used last is used again without being looked up, as long as no window has moved.
+ */
+import { PerdureError } from "../base/errors.js";
+import { LINEAR_BLOCKS } from "../core.js";
+import type { Engine } from "../engine.js";
+import { Kind, Registry } from "./roots.js";
+import type { Session } from "./session.js";
+
+/** Of an extent's descriptor: docs/ENGINE.md §10. */
+const EXTENT = { first: 0, length: 16, bytes: 64 } as const;
+/** The most bytes that an image can address beyond the low part. */
+const MAX_BYTES = 2 ** 52 - 2 ** 32 - 2 ** 13;
+const COPY_BYTES = 2 ** 20;
+
+export class Regions {
+  private readonly registry: Registry;
+
+  constructor(private readonly memory: Session) {
+    this.registry = new Registry(memory.engine, Kind.Region);
+  }
+
+  open(name: string, bytes: number | undefined): Region {
+    if (bytes !== undefined) verifyLength(bytes);
+    const known = this.registry.find(name);
+    if (known !== null) {
+      const region = new Region(this.memory, this.registry, name);
+      if (bytes !== undefined && bytes > region.length && !this.memory.readOnly) region.resize(bytes);
+      return region;
+    }
+    if (this.memory.readOnly || bytes === undefined)
+      throw new PerdureError("NOT_FOUND", `there is no region ${JSON.stringify(name)}`);
+    const extent = takeExtent(this.memory.engine, bytes);
+    this.registry.set(name, extent);
+    return new Region(this.memory, this.registry, name);
+  }
+}
+
+/** Offsets are bytes from 0 to `length`; INVALID_ADDRESS outside. Values are little-endian at any alignment; what was never written is zero. */
+export class Region {
+  private readonly engine: Engine;
+  private extent = 0;
+  private firstCluster = 0;
+  private bytes = 0;
+  private generation = -1;
+  /** The window that was used last. */
+  private cluster = -1;
+  private window = 0;
+  private epoch = -1;
+  private dropped = false;
+
+  /** Made by `Memory.region`. @internal */
+  constructor(
+    private readonly memory: Session,
+    private readonly registry: Registry,
+    readonly name: string,
+  ) {
+    this.engine = memory.engine;
+    this.find();
+  }
+
+  /** Bytes. */
+  get length(): number {
+    this.ensureCurrent();
+    return this.bytes;
+  }
+
+  getU8(offset: number): number {
+    return this.dataAt(offset, 1).getUint8(this.at);
+  }
+  setU8(offset: number, value: number): void {
+    this.put(offset, 1, (data, at) => data.setUint8(at, value));
+  }
+  getI8(offset: number): number {
+    return this.dataAt(offset, 1).getInt8(this.at);
+  }
+  setI8(offset: number, value: number): void {
+    this.put(offset, 1, (data, at) => data.setInt8(at, value));
+  }
+  getU16(offset: number): number {
+    return this.dataAt(offset, 2).getUint16(this.at, true);
+  }
+  setU16(offset: number, value: number): void {
+    this.put(offset, 2, (data, at) => data.setUint16(at, value, true));
+  }
+  getI16(offset: number): number {
+    return this.dataAt(offset, 2).getInt16(this.at, true);
+  }
+  setI16(offset: number, value: number): void {
+    this.put(offset, 2, (data, at) => data.setInt16(at, value, true));
+  }
+  getU32(offset: number): number {
+    return this.dataAt(offset, 4).getUint32(this.at, true);
+  }
+  setU32(offset: number, value: number): void {
+    this.put(offset, 4, (data, at) => data.setUint32(at, value, true));
+  }
+  getI32(offset: number): number {
+    return this.dataAt(offset, 4).getInt32(this.at, true);
+  }
+  setI32(offset: number, value: number): void {
+    this.put(offset, 4, (data, at) => data.setInt32(at, value, true));
+  }
+  getU64(offset: number): bigint {
+    return this.dataAt(offset, 8).getBigUint64(this.at, true);
+  }
+  setU64(offset: number, value: bigint): void {
+    this.put(offset, 8, (data, at) => data.setBigUint64(at, value, true));
+  }
+  getI64(offset: number): bigint {
+    return this.dataAt(offset, 8).getBigInt64(this.at, true);
+  }
+  setI64(offset: number, value: bigint): void {
+    this.put(offset, 8, (data, at) => data.setBigInt64(at, value, true));
+  }
+  getF32(offset: number): number {
+    return this.dataAt(offset, 4).getFloat32(this.at, true);
+  }
+  setF32(offset: number, value: number): void {
+    this.put(offset, 4, (data, at) => data.setFloat32(at, value, true));
+  }
+  getF64(offset: number): number {
+    return this.dataAt(offset, 8).getFloat64(this.at, true);
+  }
+  setF64(offset: number, value: number): void {
+    this.put(offset, 8, (data, at) => data.setFloat64(at, value, true));
+  }
+
+  /** A copy of `length` bytes. */
+  read(offset: number, length: number): Uint8Array {
+    this.verify(offset, length, false);
+    const into = new Uint8Array(length);
+    this.each(offset, length, false, (part, done) => into.set(part, done));
+    return into;
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    if (!(bytes instanceof Uint8Array))
+      throw new PerdureError("INVALID_ARGUMENT", "write takes a Uint8Array");
+    this.verify(offset, bytes.length, true);
+    const from = bytes.buffer === this.engine.core.bytes.buffer ? bytes.slice() : bytes;
+    this.each(offset, from.length, true, (part, done) => part.set(from.subarray(done, done + part.length)));
+  }
+
+  /** Makes it longer, by zeros, or cuts it. */
+  resize(bytes: number): void {
+    verifyLength(bytes);
+    this.ensureCurrent();
+    const { engine } = this;
+    engine.ensureWritable();
+    const before = this.bytes;
+    if (bytes < before) this.clearTail(bytes, before);
+    const clusters = clustersFor(engine, bytes);
+    const { core } = engine;
+    const result = engine.mutate(() => core.functions.resizeExtent(this.extent, clusters));
+    if (result === core.constants.MUST_MOVE) this.move(bytes);
+    else if (core.codeOf(result) !== null)
+      throw new PerdureError(
+        "OUT_OF_MEMORY",
+        `there is no room for ${bytes} bytes of region ${JSON.stringify(this.name)}`,
+      );
+    else setLength(engine, this.extent, bytes);
+    if (clusters < clustersFor(engine, before))
+      discardClusters(engine, this.firstCluster + clusters, clustersFor(engine, before) - clusters);
+    this.find();
+  }
+
+  /** Gives its memory back; the name is free again. */
+  drop(): void {
+    this.ensureCurrent();
+    const { engine } = this;
+    const clusters = clustersFor(engine, this.bytes);
+    const { functions } = engine.core;
+    this.registry.delete(this.name);
+    engine.mutate(() => functions.giveExtent(this.extent));
+    discardClusters(engine, this.firstCluster, clusters);
+    this.dropped = true;
+  }
+
+  // Inside
+
+  /** Where `dataAt` has found the bytes. */
+  private at = 0;
+  private static readonly scratch = new DataView(new ArrayBuffer(8));
+
+  /** A view and, in `at`, the position in it at which `bytes` can be read. */
+  private dataAt(offset: number, bytes: number): DataView {
+    const address = this.locate(offset, bytes, false);
+    if (address >= 0) {
+      this.at = address;
+      return this.engine.core.data;
+    }
+    this.at = 0;
+    new Uint8Array(Region.scratch.buffer).set(this.read(offset, bytes));
+    return Region.scratch;
+  }
+
+  private put(offset: number, bytes: number, store: (data: DataView, at: number) => void): void {
+    const address = this.locate(offset, bytes, true);
+    if (address >= 0) {
+      store(this.engine.core.data, address);
+      return;
+    }
+    store(Region.scratch, 0);
+    this.write(offset, new Uint8Array(Region.scratch.buffer.slice(0, bytes)));
+  }
+
+  /** The address of bytes that lie in one cluster, ready to be used; −1 for those that lie in two. */
+  private locate(offset: number, bytes: number, write: boolean): number {
+    this.verify(offset, bytes, write);
+    const { core } = this.engine;
+    const { CLUSTER_BYTES, WINDOW_EPOCH, CLEAN, DIRTY } = core.constants;
+    const cluster = Math.floor(offset / CLUSTER_BYTES);
+    const within = offset - cluster * CLUSTER_BYTES;
+    if (within + bytes > CLUSTER_BYTES) return -1;
+    if (cluster !== this.cluster || this.epoch !== core.data.getUint32(WINDOW_EPOCH, true))
+      this.show(cluster);
+    const address = this.window + within;
+    const needed = write ? DIRTY : CLEAN;
+    const isReady =
+      core.states[address >>> 12] >= needed && core.states[(address + bytes - 1) >>> 12] >= needed;
+    if (!isReady) this.engine.ensure(address, bytes, write);
+    return address;
+  }
+
+  private show(cluster: number): void {
+    this.window = this.engine.windowOf(this.firstCluster + cluster);
+    this.cluster = cluster;
+    this.epoch = this.engine.core.data.getUint32(this.engine.core.constants.WINDOW_EPOCH, true);
+  }
+
+  private each(
+    offset: number,
+    length: number,
+    write: boolean,
+    visit: (part: Uint8Array, done: number) => void,
+  ): void {
+    const { core } = this.engine;
+    const { CLUSTER_BYTES } = core.constants;
+    for (let done = 0; done < length; ) {
+      const cluster = Math.floor((offset + done) / CLUSTER_BYTES);
+      const within = offset + done - cluster * CLUSTER_BYTES;
+      const count = Math.min(CLUSTER_BYTES - within, length - done);
+      this.show(cluster);
+      const address = this.window + within;
+      this.engine.ensure(address, count, write);
+      visit(core.bytes.subarray(address, address + count), done);
+      done += count;
+    }
+  }
+
+  private verify(offset: number, bytes: number, write: boolean): void {
+    this.ensureCurrent();
+    const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(bytes);
+    if (!whole || offset < 0 || bytes < 0 || offset + bytes > this.bytes) {
+      const message = `${bytes} bytes at ${offset} are not in region ${JSON.stringify(this.name)} of ${this.bytes} bytes`;
+      throw new PerdureError("INVALID_ADDRESS", message);
+    }
+    if (write) this.engine.ensureWritable();
+  }
+
+  /** After a rollback, a restore or a refresh it may be elsewhere, of another length, or gone. */
+  private ensureCurrent(): void {
+    if (this.generation === this.engine.generation && !this.dropped && this.memory.isOpen) return;
+    this.memory.ensureOpen();
+    if (this.dropped && this.generation === this.engine.generation)
+      throw new PerdureError("NOT_FOUND", `region ${JSON.stringify(this.name)} was dropped`);
+    this.find();
+  }
+
+  private find(): void {
+    const { engine } = this;
+    const entry = this.registry.find(this.name);
+    if (entry === null)
+      throw new PerdureError("NOT_FOUND", `there is no region ${JSON.stringify(this.name)} in this commit`);
+    this.extent = entry.address;
+    engine.ensure(this.extent, EXTENT.bytes, false);
+    this.firstCluster = Number(engine.core.data.getBigUint64(this.extent + EXTENT.first, true));
+    this.bytes = Number(engine.core.data.getBigUint64(this.extent + EXTENT.length, true));
+    this.generation = engine.generation;
+    this.cluster = -1;
+    this.dropped = false;
+  }
+
+  /** What is cut off within the last cluster that stays is made zeros, so that growing again shows zeros. */
+  private clearTail(from: number, to: number): void {
+    const { CLUSTER_BYTES } = this.engine.core.constants;
+    const end = Math.min(to, Math.max(1, Math.ceil(from / CLUSTER_BYTES)) * CLUSTER_BYTES);
+    if (end > from) this.write(from, new Uint8Array(end - from));
+  }
+
+  /** Another extent with the same content. */
+  private move(bytes: number): void {
+    const { engine } = this;
+    const { functions } = engine.core;
+    const extent = takeExtent(engine, bytes);
+    const old = { extent: this.extent, first: this.firstCluster, clusters: clustersFor(engine, this.bytes) };
+    const length = Math.min(this.bytes, bytes);
+    this.registry.set(this.name, extent);
+    const target = new Region(this.memory, this.registry, this.name);
+    for (let at = 0; at < length; at += COPY_BYTES) {
+      const part = this.read(at, Math.min(COPY_BYTES, length - at));
+      if (part.some((byte) => byte !== 0)) target.write(at, part);
+    }
+    engine.mutate(() => functions.giveExtent(old.extent));
+    discardClusters(engine, old.first, old.clusters);
+  }
+}
+
+function takeExtent(engine: Engine, bytes: number): number {
+  const { core } = engine;
+  const clusters = clustersFor(engine, bytes);
+  const extent = engine.mutate(() => core.functions.takeExtent(clusters));
+  if (core.codeOf(extent) !== null)
+    throw new PerdureError("OUT_OF_MEMORY", `there is no room in high memory for ${bytes} bytes`);
+  setLength(engine, extent, bytes);
+  return extent;
+}
+
+function setLength(engine: Engine, extent: number, bytes: number): void {
+  engine.ensure(extent, EXTENT.bytes, true);
+  engine.core.data.setBigUint64(extent + EXTENT.length, BigInt(bytes), true);
+}
+
+function clustersFor(engine: Engine, bytes: number): number {
+  return Math.max(1, Math.ceil(bytes / engine.core.constants.CLUSTER_BYTES));
+}
+
+function discardClusters(engine: Engine, first: number, count: number): void {
+  const { CLUSTER_BLOCKS } = engine.core.constants;
+  engine.pager.discard(LINEAR_BLOCKS + first * CLUSTER_BLOCKS, count * CLUSTER_BLOCKS);
+}
+
+function verifyLength(bytes: number): void {
+  if (Number.isSafeInteger(bytes) && bytes >= 0 && bytes <= MAX_BYTES) return;
+  const message = `a region has 0 to ${MAX_BYTES} bytes, not ${String(bytes)}`;
+  throw new PerdureError(
+    Number.isSafeInteger(bytes) && bytes > 0 ? "OUT_OF_MEMORY" : "INVALID_ARGUMENT",
+    message,
+  );
+}
