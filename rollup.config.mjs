@@ -1,4 +1,4 @@
-// One ES module for each entry of the package, and its declarations beside it. The sources import nothing but each
+// One minified ES module for each entry of the package, and its declarations beside it. The sources import nothing but each
 // other and Node's own modules, so joining what tsc has written is all there is to do.
 
 import { cpSync, rmSync, statSync } from "node:fs";
@@ -16,12 +16,14 @@ const declarations = {
   },
 };
 
+import terser from "@rollup/plugin-terser";
+
 export default {
   input: { index: "build/bindings/index.js" },
   output: { dir: "dist", format: "es", chunkFileNames: "chunks/[name].js", hoistTransitiveImports: false },
   external: /^node:/,
   treeshake: { moduleSideEffects: false },
-  plugins: [declarations],
+  plugins: [declarations, terser({ module: true, ecma: 2020, compress: { passes: 2 } })],
   onwarn(warning) {
     // The helper that tsc writes for `using` begins with `this && this.…`, which is meant to be undefined here.
     if (warning.code === "THIS_IS_UNDEFINED") return;
