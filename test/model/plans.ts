@@ -18,6 +18,8 @@ interface Chances {
   readonly storm?: number;
   readonly kills?: number;
   readonly stops?: number;
+  /** Many short owners, one after the other and at once. */
+  readonly relay?: number;
 }
 
 /** What a run concentrates on. */
@@ -31,6 +33,9 @@ const chances = {
   takeover: { takers: 1, compact: 0.4, readers: 0.2, snapshots: 0.2, cuts: 0.4, kills: 0.7, stops: 0.9 },
   dispute: { takers: 1, failures: 1, snapshots: 0.3, stops: 0.9, kills: 0.3 },
   inheritance: { takers: 1, rot: 1, snapshots: 0.3, stops: 0.5, kills: 0.3 },
+  relay: { takers: 1, relay: 1, stops: 1, kills: 0.5, compact: 0.2, failures: 0.2 },
+  decay: { failures: 1, cuts: 1, storm: 0.7, kills: 1 },
+  spilled: { rot: 1, spills: 1, kills: 0.5 },
   snapshots: { snapshots: 1, spills: 0.5, cuts: 0.7, kills: 0.4, failures: 0.2 },
   everything: {
     failures: 0.5,
@@ -55,11 +60,13 @@ export function drawPlan(random: Random, theme: Theme): Plan {
   const [failures, rot, readers, takers] = [has("failures"), has("rot"), has("readers"), has("takers")];
   const [compact, snapshots, spills] = [has("compact"), has("snapshots"), has("spills")];
   const [cuts, storm, kills, stops] = [has("cuts"), has("storm"), has("kills"), has("stops")];
+  const relay = has("relay");
   const weight = (enabled: boolean, ...choices: number[]): number => (enabled ? random.oneOf(choices) : 0);
-  const length = 2 + random.below(rot || readers ? 14 : 9);
+  const length = relay ? random.below(3) : 2 + random.below(rot || readers ? 14 : 9);
   const work = [
     random.oneOf([1, 4, 8]), // commit
     random.oneOf([0, 1, 4, 8]), // commit and flush
+    random.oneOf([0, 0, 1, 2]), // flush
     random.oneOf([0, 0, 2, 4]), // flush in background
     random.oneOf([0, 1, 3]), // checkpoint
     weight(snapshots, 1, 3), // create a snapshot
@@ -92,18 +99,18 @@ export function drawPlan(random: Random, theme: Theme): Plan {
     ],
     limits: {
       writer: 6,
-      taker: 4,
+      taker: relay ? 8 : 4,
       reader: 4,
       rot: 1,
       kill: 3,
       "power cut": storm ? 9 : 3,
       "write-back fails": 2,
       "memory pressure": 3,
-      stop: 4,
+      stop: relay ? 8 : 4,
     },
     failuresPerMille: weight(failures, 0, 5, 20, 60),
     writer: { forced: false, length, weights: work },
-    taker: { forced: true, length: random.oneOf([0, 2, 6]), weights: work },
+    taker: { forced: true, length: random.oneOf(relay ? [0, 1] : [0, 2, 6]), weights: work },
     reader: { length: random.oneOf([1, 4]), pinned: true },
     unpinnedReader: { length: random.oneOf([1, 4]), pinned: false },
     crowd: crowded ? random.oneOf([2, 3, 4]) : 1,
