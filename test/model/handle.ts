@@ -135,7 +135,8 @@ export function* writeCommit(handle: Handle, edits: Edits, flushed: boolean): Ru
     yield* file.write(headerSlot, header);
     for (const { slot, digest } of pieces) yield* file.write(slot, digest);
     if (file.inode.size > end && world.choose.pick(2) === 1) {
-      for (const slot of log.slice(used, used + 2)) if (slot >= file.inode.size) yield* file.write(slot, zero);
+      for (const slot of log.slice(used, used + 2))
+        if (slot >= file.inode.size) yield* file.write(slot, zero);
     }
   } catch (caught) {
     const failure = failureOf(caught);

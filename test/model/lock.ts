@@ -8,8 +8,8 @@ export interface Lock {
   readonly number: number;
   /** The file that is to be opened; opened before the locks were listed for the last time. */
   readonly file: File;
-  /** There are records of processes not proven dead. Only a forced takeover gets a lock in spite of them. */
-  readonly rivals: boolean;
+  /** A forced takeover in spite of lower records of processes not proven dead. */
+  readonly relocates: boolean;
 }
 
 export function* takeLock(world: World, process: Process, forced: boolean): Run<Lock> {
@@ -29,7 +29,6 @@ export function* takeLock(world: World, process: Process, forced: boolean): Run<
 
     // 3
     let file = rules.openBeforeRecheck ? yield* openByName(world, process) : before;
-    let rivals = records.some((record) => record.process.alive);
     let used: boolean;
     try {
       used = rules.rereadWriterNumber && file !== null && (yield* writerOf(file)) >= number;
@@ -40,9 +39,8 @@ export function* takeLock(world: World, process: Process, forced: boolean): Run<
     const others = (yield* listLocks(world)).filter((record) => record.number !== number);
     const living = others.filter((record) => record.process.alive);
     if (rules.recheckLocksAfterWinning && file !== null) {
-      rivals = living.length > 0;
       const higher = rules.higherNumberWins && others.some((record) => record.number > number);
-      if (higher || used || (rivals && !forced)) file = null;
+      if (higher || used || (living.length > 0 && !forced)) file = null;
     }
     if (file === null) {
       yield* removeLock(world, process, number);
@@ -55,7 +53,8 @@ export function* takeLock(world: World, process: Process, forced: boolean): Run<
       yield* removeLock(world, process, record.number);
     }
     if (!rules.openBeforeRecheck) file = (yield* openByName(world, process)) ?? file;
-    return { number, file, rivals };
+    const relocates = forced && (yield* listLocks(world)).some((record) => record.number < number);
+    return { number, file, relocates };
   }
   throw new Failure("LOCKED", "others were faster");
 }

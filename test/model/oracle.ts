@@ -310,7 +310,14 @@ export class Oracle {
   /** Called before a slot rots: notes the commits that it belongs to. */
   rots(inode: Inode, slot: number): void {
     const was = inode.read(slot);
-    this.rotten = { inode, slot, was, victims: this.victims(inode, slot, was), noticed: false, mended: false };
+    this.rotten = {
+      inode,
+      slot,
+      was,
+      victims: this.victims(inode, slot, was),
+      noticed: false,
+      mended: false,
+    };
   }
 
   private victims(inode: Inode, slot: number, was: Value): Header[] {

@@ -44,8 +44,7 @@ export function* openForWriting(world: World, process: Process, forced: boolean)
     const lock = yield* takeLock(world, process, forced);
     try {
       const { file, number } = lock;
-      if ((forced && lock.rivals) || (yield* file.read(2)) !== zero)
-        return yield* relocate(file, process, number);
+      if (lock.relocates || (yield* file.read(2)) !== zero) return yield* relocate(file, process, number);
       return yield* openInPlace(process, file, number);
     } catch (caught) {
       const failure = failureOf(caught);

@@ -12,6 +12,9 @@ export const protocol = {
   /** After the walk the rest of the log runs is searched for proof that flushed commits are missing. */
   scanForLostHeaders: true,
 
+  /** Only when neither superblock is whole three times there is none. */
+  readSuperblocksAgain: true,
+
   // Commit (§9)
   /** After writing and before acknowledging, the writer reads the forwarding slot. */
   forwardingBeforeAck: true,

@@ -19,9 +19,15 @@ export interface Superblocks {
   readonly fallback: Superblock | null;
 }
 
+/** Read again when neither is whole: a living owner may have written the one before it was read, and the other after that. */
 export function* readSuperblocks(file: File): Run<Superblocks> {
-  const even = asSuperblock(yield* file.read(0));
-  const odd = asSuperblock(yield* file.read(1));
+  let even: Superblock | null = null;
+  let odd: Superblock | null = null;
+  const attempts = file.world.rules.readSuperblocksAgain ? 3 : 1;
+  for (let attempt = 0; attempt < attempts && even === null && odd === null; attempt++) {
+    even = asSuperblock(yield* file.read(0));
+    odd = asSuperblock(yield* file.read(1));
+  }
   if (even === null || odd === null) return { newest: even ?? odd, fallback: null };
   return even.generation > odd.generation ? { newest: even, fallback: odd } : { newest: odd, fallback: even };
 }
