@@ -1,10 +1,9 @@
 // A handle open for writing: what it knows, how it writes one commit, and what it does when that fails.
 // docs/FORMAT.md §9, "Commit".
 
-import { knownOf } from "./pins.js";
 import type { Known } from "./space.js";
 import { Block, Header, type Place, type Root, type State, type Superblock, zero } from "./values.js";
-import type { Content, KnownSnapshot } from "./walk.js";
+import { type Content, type KnownSnapshot, knownOf } from "./walk.js";
 import { Failure, File, failureOf, type Process, type Run, type World } from "./world.js";
 
 export class Handle {

@@ -2,10 +2,8 @@
 // docs/FORMAT.md §9, "Readers".
 
 import type { Handle } from "./handle.js";
-import type { Known } from "./space.js";
-import type { Superblock } from "./values.js";
-import { followChain } from "./walk.js";
-import { type File, nameCall, type Run } from "./world.js";
+import { knownOf } from "./walk.js";
+import { nameCall, type Run } from "./world.js";
 
 export function* refreshPins(handle: Handle): Run<void> {
   const { world, file, pinned, newest, fallback } = handle;
@@ -25,11 +23,4 @@ export function* refreshPins(handle: Handle): Run<void> {
       : yield* knownOf(file, entry.superblock, entry.sequence);
     if (reach !== null) pinned.set(name, reach);
   }
-}
-
-/** A superblock with its chain, as read from the file; null when its free map is not there any more. */
-export function* knownOf(file: File, superblock: Superblock, upTo: number): Run<Known | null> {
-  if ((yield* file.read(superblock.freeMap.slot)) !== superblock.freeMap.digest) return null;
-  const segments = yield* followChain(file, superblock, upTo);
-  return { superblock, chain: segments.map(({ header }) => header) };
 }

@@ -1,6 +1,7 @@
 // Reading a state file: the superblocks, the walk along the chain, the scan for lost commits, and what the store holds at
 // the end of it. Everyone who opens a file uses this: writers, readers, and those who copy it.
 
+import type { Known } from "./space.js";
 import {
   asHeader,
   asSuperblock,
@@ -51,6 +52,13 @@ export function* followChain(
     head = segment.header;
   }
   return segments;
+}
+
+/** A superblock with its chain, as read from the file; null when its free map is not there any more. */
+export function* knownOf(file: File, superblock: Superblock, upTo: number): Run<Known | null> {
+  if ((yield* file.read(superblock.freeMap.slot)) !== superblock.freeMap.digest) return null;
+  const segments = yield* followChain(file, superblock, upTo);
+  return { superblock, chain: segments.map(({ header }) => header) };
 }
 
 /** The segment that follows `head`, or the superblock itself; null when the chain ends there. */
