@@ -296,7 +296,7 @@ function writeRecord(
     writeSlots(state, state.log.next, [bytes]);
     writePlanned(state, plan.writes);
   } catch (cause) {
-    state.voidHeader(cause);
+    state.voidHeader(digest, cause);
     throw cause;
   }
   return digest;

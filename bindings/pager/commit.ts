@@ -85,7 +85,7 @@ export function commit(state: WriterState, own: readonly Change[], durable: bool
   try {
     writePieces(state, placement, staged ? parts.slice(0, 1) : parts, staged);
   } catch (cause) {
-    state.voidHeader(cause);
+    state.voidHeader(digest, cause);
     throw cause;
   }
   const before = { sequence: state.sequence, digest: state.digest };

@@ -131,8 +131,8 @@ export function* replaceByCopy(
   try {
     yield* writeCopy(place, temporary, hasher, source, writer);
     if (file.isForwarded()) throw takenOver(file);
-    const forwarding = fence(file, writer);
-    if (!equalBytes(file.read(FORWARDING_SLOT), forwarding)) throw takenOver(file);
+    // Not read back: a taker that sets the slot now removes the copy, or finds that the name leads elsewhere.
+    fence(file, writer);
     renameNew(place, temporary, name, takenOver(file));
   } catch (error) {
     place.remove(temporary);
@@ -230,6 +230,7 @@ function copyRetrying(
   }
 }
 
+/** Whoever opens the name after this flushes the directory first. */
 function renameNew(place: Place, temporary: string, name: string, gone: PerdureError): void {
   try {
     place.rename(temporary, name);
@@ -237,7 +238,6 @@ function renameNew(place: Place, temporary: string, name: string, gone: PerdureE
     if (error instanceof PerdureError && error.code === "NOT_FOUND") throw gone;
     throw error;
   }
-  place.flush();
 }
 
 const overtaken = (file: StateFile) =>

@@ -45,6 +45,8 @@ export class Reader {
   private closed = false;
   private torn = false;
   private backups = 0;
+  /** What is seen has been overwritten, or was never flushed and is gone: only looking anew leads on. */
+  private lost = false;
 
   /** Opens `name`, which must exist; CORRUPT, VERSION, NOT_FOUND. */
   constructor(
@@ -140,7 +142,9 @@ export class Reader {
     try {
       await runSteps(copyFile(place, name, this.hasher, source), file.slots(), options);
     } catch (error) {
-      if (this.closed || this.pinned || !isCorrupt(error) || this.isCurrent()) throw error;
+      if (this.closed || !isCorrupt(error)) throw error;
+      // What a pin protects stays although the superblock moves on.
+      if (this.pinned ? this.endsAsBefore() : this.isCurrent()) throw error;
       throw this.stale(error);
     } finally {
       this.backups--;
@@ -154,6 +158,7 @@ export class Reader {
       throw new PerdureError("BUSY", `${this.sight.file.label}: a backup is being made of what is seen`);
     if (
       this.torn ||
+      this.lost ||
       this.sight.file.isForwarded() ||
       this.hasMoved() ||
       !this.isOnChain() ||
@@ -162,6 +167,7 @@ export class Reader {
       const before = this.sight;
       this.sight = this.look(false);
       this.torn = false;
+      this.lost = false;
       drop(before);
     }
     return this.sequence;
@@ -294,22 +300,36 @@ export class Reader {
     this.ensureOpen();
     if (this.torn)
       throw new PerdureError("STALE", `${this.sight.file.label}: refresh() failed; call it again`);
-    try {
-      return read();
-    } catch (error) {
-      if (!isCorrupt(error)) throw error;
-      // Read once more: what a failed flush had lost may have been written again meanwhile.
-      if (this.isCurrent()) return read();
-      throw this.stale(error);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return read();
+      } catch (error) {
+        if (!isCorrupt(error)) throw error;
+        if (!this.isCurrent()) throw this.stale(error);
+        // Read once more: what a failed flush had lost may have been written again meanwhile.
+        if (attempt === 2) throw error;
+      }
     }
   }
 
   /** Whether nothing can have been overwritten of what is seen. */
   private isCurrent(): boolean {
-    return this.isOnChain() && !this.hasMoved();
+    return this.endsAsBefore() && !this.hasMoved();
+  }
+
+  /** Whether a second walk ends at the commit that is seen: after a failed flush a commit before it may be gone although its header is not. */
+  private endsAsBefore(): boolean {
+    const { file, walk } = this.sight;
+    try {
+      return cutTornTail(file, walkHeaders(file, walk.superblock, walk.sequence)).digest === walk.digest;
+    } catch (error) {
+      if (isCorrupt(error)) return false;
+      throw error;
+    }
   }
 
   private stale(cause: unknown): PerdureError {
+    this.lost = true;
     const message = `${this.sight.file.label}: what was seen has been overwritten since; call refresh()`;
     return new PerdureError("STALE", message, { cause });
   }

@@ -19,6 +19,8 @@ import { cutTornTail, ensureRunsFit, type Segment, scanForLost, type Walk, walkH
 import type { WriterState } from "./writer-state.js";
 
 const ZERO_SLOT = new Uint8Array(SLOT_BYTES);
+/** How often superblocks of which neither is whole are read. */
+const SUPERBLOCK_READS = 3;
 
 export interface Superblocks {
   newest: Superblock;
@@ -27,8 +29,7 @@ export interface Superblocks {
 
 /** Reads both superblocks and selects; CORRUPT, VERSION or, for a file that was cut short, CORRUPT. */
 export function readSuperblocks(file: StateFile): Superblocks {
-  const decode = (slot: number) => decodeSuperblock(file.read(slot), file.hasher);
-  const found = select(file, decode(0), decode(1));
+  const found = selectFrom(file);
   const slots = file.slots();
   if (slots < found.newest.fileSlots) {
     throw file.corrupt(
@@ -37,6 +38,19 @@ export function readSuperblocks(file: StateFile): Superblocks {
   }
   // Where a fallback leads that needs more than there is, nobody can go.
   return found.fallback && slots < found.fallback.fileSlots ? { ...found, fallback: null } : found;
+}
+
+/** Read again when neither is whole: a living owner may have been writing first the one and then the other. */
+function selectFrom(file: StateFile): Superblocks {
+  const decode = (slot: number) => decodeSuperblock(file.read(slot), file.hasher);
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return select(file, decode(0), decode(1));
+    } catch (error) {
+      const corrupt = error instanceof PerdureError && error.code === "CORRUPT";
+      if (!corrupt || attempt === SUPERBLOCK_READS) throw error;
+    }
+  }
 }
 
 function select(file: StateFile, slot0: Decoded<Superblock>, slot1: Decoded<Superblock>): Superblocks {
@@ -142,13 +156,22 @@ function settle(state: WriterState, walk: Walk): void {
   }
 }
 
-/** Verified as they are read for this: after a failed flush the system may have dropped what the walk still saw. */
+/**
+ * Verified as they are read for this: after a failed flush the system may have dropped what the walk still saw. That is no damage: the next opening walks to
+ * an earlier commit.
+ */
 function rewriteBlocks(file: StateFile, { header, view, entries }: Segment): void {
   const bytes = new Uint8Array(SLOT_BYTES);
   for (let i = 0; i < entries; i++) {
     const slot = entrySlot(view, i);
     if (slot === 0) continue;
-    file.readVerified(slot, bytes, view, entryDigestOffset(i), `a block of commit ${header.sequence}`);
+    file.readInto(slot, bytes);
+    if (!file.hasher.matches(bytes, view, entryDigestOffset(i))) {
+      throw new PerdureError(
+        "IO",
+        `${file.label}: a block of commit ${header.sequence} in slot ${slot} has changed while the file was opened; open it again`,
+      );
+    }
     file.write(slot, bytes);
   }
 }

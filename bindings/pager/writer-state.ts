@@ -8,6 +8,7 @@
 import { PerdureError } from "../base/errors.js";
 import { SLOT_BYTES } from "../format/constants.js";
 import type { SnapshotEntry } from "../format/directory.js";
+import { decodeHeader } from "../format/segment.js";
 import type { Root, Superblock } from "../format/superblock.js";
 import { BlockMap } from "./block-map.js";
 import { BlockRanges } from "./block-ranges.js";
@@ -16,7 +17,6 @@ import { Log } from "./log.js";
 import { SMALL_BUDGET_SLOTS } from "./runs.js";
 import { type Reach, Space, tryReach } from "./space.js";
 import type { StateFile } from "./state-file.js";
-import { readSegment } from "./walk.js";
 
 export interface Limits {
   /** Chain after which a commit checkpoints first. */
@@ -167,13 +167,16 @@ export class WriterState {
   }
 
   /**
-   * A header at `next` could not be written whole. What is there of it is overwritten, durably, so that an error that was reported can
-   * never turn into a commit later; when even that fails, the handle is poisoned, unless nothing of a header has come there at all: on a full disk
-   * neither can be written.
+   * The header at `next`, or what belongs to it, could not be written whole. A header that has arrived is overwritten, durably, so that an error
+   * that was reported can never turn into a commit later; when even that fails, the handle is poisoned. One that has not come to the cache cannot
+   * reach the disk either: on a full one there is nothing to void, and no room for zeros.
    */
-  voidHeader(cause: unknown): void {
+  voidHeader(digest: bigint, cause: unknown): void {
     try {
-      if (this.overwriteNext()) this.file.storage.flush();
+      if (this.hasArrived(digest)) {
+        this.file.write(this.log.next, ZERO_SLOT);
+        this.file.storage.flush();
+      }
     } catch (second) {
       this.failure ??= new PerdureError(
         "IO",
@@ -186,15 +189,10 @@ export class WriterState {
     this.verifyUnfenced();
   }
 
-  /** False when there is no room for zeros at `next`, and no header there either: what is not in the cache cannot reach the disk. */
-  private overwriteNext(): boolean {
-    try {
-      this.file.write(this.log.next, ZERO_SLOT);
-      return true;
-    } catch (error) {
-      if (readSegment(this.file, this.log.next, this.newest.uuid) !== null) throw error;
-      return false;
-    }
+  /** Whether the beginning of the header with this digest is at `next`; its other slots without it are nothing. */
+  private hasArrived(digest: bigint): boolean {
+    const there = decodeHeader(this.file.read(this.log.next), this.newest.uuid);
+    return there.ok && there.value.digest === digest;
   }
 
   /** Brings the retained reaches in line with the pins that exist now. */

@@ -1,9 +1,10 @@
 // Checkpoint, and with it the snapshot operations: docs/FORMAT.md §9, "Checkpoint, snapshot, restore".
 
 import { checkForwarding, flushOrPoison, type Handle, newEdits, voidHeader, writeCommit } from "./handle.js";
+import { refreshPins } from "./pins.js";
 import { firstFreeSlot, freeSlots, markPlaces, markReach, markTree } from "./space.js";
 import { Header, Node, type Operation, type Place, type Root, type Snapshot, Superblock } from "./values.js";
-import { failureOf, nameCall, type Run } from "./world.js";
+import { failureOf, type Run } from "./world.js";
 
 export function* checkpoint(
   handle: Handle,
@@ -13,9 +14,11 @@ export function* checkpoint(
   const { world, file } = handle;
   const { rules, oracle, choose } = world;
   const old = handle.newest;
+  yield* handle.loadSpace();
 
   // 1: pins, the new log runs, the slots of the new nodes
-  yield nameCall;
+  yield* refreshPins(handle);
+  oracle.checkpointBegins(file.inode);
   const marks = slotsInUse(handle);
   const start = firstFreeSlot + (choose.pick(3) === 2 ? choose.pick(file.inode.size) : 0);
   const free = freeSlots(marks, start, file.inode.size);
@@ -41,7 +44,10 @@ export function* checkpoint(
   nodes.push(freeMap);
   oracle.chosen(handle, [...runs, ...nodes.map(({ slot }) => slot)]);
 
-  // 2 and 3: the record, then the nodes
+  // 2 and 3: the newest superblock, which is about to be the only one; the record, then the nodes
+  const newestSlot = old.superblock.generation % 2;
+  if (rules.mendNewest && (yield* file.read(newestSlot)) !== old.superblock)
+    yield* file.write(newestSlot, old.superblock);
   const headerSlot = handle.log[0] as number;
   const state = operation === "checkpoint" ? handle.state : oracle.attemptSnapshot(handle, operation, about);
   const record = new Header(
@@ -65,7 +71,7 @@ export function* checkpoint(
     for (const { slot, digest } of nodes) yield* file.write(slot, digest);
   } catch (caught) {
     const failure = failureOf(caught);
-    yield* voidHeader(handle, headerSlot, state === handle.state ? null : state);
+    yield* voidHeader(handle, headerSlot, record, state === handle.state ? null : state);
     throw failure;
   }
 
@@ -89,6 +95,7 @@ export function* checkpoint(
   }
 
   // 5 and 6: the superblock
+  oracle.superblockIsOverwritten(file.inode);
   next.superblock = new Superblock(
     old.superblock.uuid,
     old.superblock.generation + 1,
@@ -130,10 +137,7 @@ function slotsInUse(handle: Handle): Set<number> {
     if (root === null) markPlaces(marks, places);
   }
   if (rules.protectSpilled) for (const { slot } of handle.spilled.values()) marks.add(slot);
-  for (const entry of world.directory.values()) {
-    if (entry.kind !== "pin" || entry.superblock.uuid !== handle.newest.superblock.uuid) continue;
-    if (entry.process.alive && rules.pinsProtect) markReach(marks, entry, rules);
-  }
+  if (rules.pinsProtect) for (const known of handle.pinned.values()) markReach(marks, known, rules);
   return marks;
 }
 

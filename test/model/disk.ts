@@ -39,6 +39,10 @@ export class Inode {
     return second === (first.whole ? first : zero) ? first : junk;
   }
 
+  readFirstSector(slot: number): Value {
+    return slot < this.size ? (this.cache[2 * slot] ?? zero) : zero;
+  }
+
   write(slot: number, value: Value): void {
     this.writeSector(2 * slot, value);
     this.writeSector(2 * slot + 1, value.whole ? value : zero);
@@ -162,6 +166,11 @@ export class Directory<Entry> {
 
   names(): IterableIterator<string> {
     return this.entries.keys();
+  }
+
+  /** A copy, for who looks at one after the other. */
+  all(): [string, Entry][] {
+    return [...this.entries];
   }
 
   values(): IterableIterator<Entry> {

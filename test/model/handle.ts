@@ -3,7 +3,7 @@
 
 import type { Known } from "./space.js";
 import { Block, Header, type Place, type Root, type State, type Superblock, zero } from "./values.js";
-import type { Content, KnownSnapshot } from "./walk.js";
+import { type Content, type KnownSnapshot, knownOf } from "./walk.js";
 import { Failure, File, failureOf, type Process, type Run, type World } from "./world.js";
 
 export class Handle {
@@ -14,6 +14,10 @@ export class Handle {
   readonly background: File;
   newest: Known;
   fallback: Known | null = null;
+  /** The fallback that was found when the file was opened, as long as nobody has looked what it reaches. */
+  retained: Superblock | null = null;
+  /** Whether the free map has been read. */
+  private loaded = false;
   sequence: number;
   head: Header | null;
   lastFlushed: number;
@@ -22,6 +26,10 @@ export class Handle {
   image: Place[];
   imageRoot: Root | null;
   snapshots: KnownSnapshot[];
+  /** What readers' pins protect, by the name of the pin. */
+  readonly pinned = new Map<string, Known>();
+  /** A copy is being made, and nothing is committed meanwhile. */
+  frozen = false;
   /** For the oracle: what the last commit made of the store. */
   state: State;
   /** Blocks written before their commit. */
@@ -45,6 +53,17 @@ export class Handle {
     this.imageRoot = content.imageRoot;
     this.snapshots = content.snapshots;
     this.state = content.state;
+  }
+
+  /** Reads what slots are in use, when that is needed first: a file that is opened and read costs no look at the free map. */
+  *loadSpace(): Run<void> {
+    if (this.loaded) return;
+    const { file, newest, retained } = this;
+    const { superblock } = newest;
+    if ((yield* knownOf(file, superblock, superblock.sequence)) === null)
+      throw new Failure("CORRUPT", "the free map is damaged");
+    this.fallback = retained && (yield* knownOf(file, retained, superblock.sequence));
+    this.loaded = true;
   }
 
   /** What is on disk is unknown now: nothing more is written until the file is opened again. */
@@ -74,6 +93,7 @@ export function newEdits(world: World, known: readonly Place[]): Edits {
 
 /** Writes the segment of a commit into log runs that have room, flushes if asked to, and acknowledges. */
 export function* writeCommit(handle: Handle, edits: Edits, flushed: boolean): Run<void> {
+  yield* handle.loadSpace();
   const { world, file, log } = handle;
   const headerSlot = log[0] as number;
   const changes: { block: number; place: Place }[] = [];
@@ -109,17 +129,17 @@ export function* writeCommit(handle: Handle, edits: Edits, flushed: boolean): Ru
     changes.length > 1,
   );
   try {
-    // 1: zeros past the end of the file, ahead of need
+    // 1: the segment, and zeros behind it when the file grows, ahead of need
     const end = file.inode.size;
-    if (headerSlot >= end && world.choose.pick(2) === 1) {
-      for (let slot = end; slot < headerSlot + 3; slot++) yield* file.write(slot, zero);
-    }
-    // 2: the segment
     yield* file.write(headerSlot, header);
     for (const { slot, digest } of pieces) yield* file.write(slot, digest);
+    if (file.inode.size > end && world.choose.pick(2) === 1) {
+      for (const slot of log.slice(used, used + 2))
+        if (slot >= file.inode.size) yield* file.write(slot, zero);
+    }
   } catch (caught) {
     const failure = failureOf(caught);
-    yield* voidHeader(handle, headerSlot, state);
+    yield* voidHeader(handle, headerSlot, header, state);
     throw failure;
   }
   log.splice(0, used);
@@ -130,7 +150,7 @@ export function* writeCommit(handle: Handle, edits: Edits, flushed: boolean): Ru
   for (const { block, place } of changes) handle.image[block] = place;
   handle.imageRoot = null;
   handle.spilled.clear();
-  // 3 and 4
+  // 2 and 3
   if (flushed) yield* flushOrPoison(handle);
   yield* checkForwarding(handle);
   if (flushed) handle.lastFlushed = header.sequence;
@@ -138,11 +158,13 @@ export function* writeCommit(handle: Handle, edits: Edits, flushed: boolean): Ru
 }
 
 /** A failed write leaves a header that may be whole: it is overwritten, so that what it announces cannot come back. */
-export function* voidHeader(handle: Handle, slot: number, state: State | null): Run<void> {
+export function* voidHeader(handle: Handle, slot: number, header: Header, state: State | null): Run<void> {
   const { file, world } = handle;
   const { rules } = world;
   try {
-    if (rules.voidFailedHeader) {
+    // What has not come to the cache cannot reach the disk: on a full one there is nothing to void, and no room for zeros.
+    const arrived = (yield* file.readFirstSector(slot)) === header;
+    if (rules.voidFailedHeader && arrived) {
       yield* file.write(slot, zero);
       if (rules.flushAfterVoid) yield* file.flush();
     }

@@ -1,6 +1,5 @@
 // The writer's lock and the creation of a file: docs/FORMAT.md §9, "The writer's lock", "Creation".
 
-import { Inode } from "./disk.js";
 import { type Block, Node, Superblock } from "./values.js";
 import { readSuperblocks } from "./walk.js";
 import { Failure, File, type LockRecord, nameCall, type Process, type Run, type World } from "./world.js";
@@ -9,8 +8,8 @@ export interface Lock {
   readonly number: number;
   /** The file that is to be opened; opened before the locks were listed for the last time. */
   readonly file: File;
-  /** There are records of processes not proven dead. Only a forced takeover gets a lock in spite of them. */
-  readonly rivals: boolean;
+  /** A forced takeover in spite of lower records of processes not proven dead. */
+  readonly relocates: boolean;
 }
 
 export function* takeLock(world: World, process: Process, forced: boolean): Run<Lock> {
@@ -30,13 +29,18 @@ export function* takeLock(world: World, process: Process, forced: boolean): Run<
 
     // 3
     let file = rules.openBeforeRecheck ? yield* openByName(world, process) : before;
-    let rivals = records.some((record) => record.process.alive);
+    let used: boolean;
+    try {
+      used = rules.rereadWriterNumber && file !== null && (yield* writerOf(file)) >= number;
+    } catch (caught) {
+      yield* removeLock(world, process, number);
+      throw caught;
+    }
+    const others = (yield* listLocks(world)).filter((record) => record.number !== number);
+    const living = others.filter((record) => record.process.alive);
     if (rules.recheckLocksAfterWinning && file !== null) {
-      const others = (yield* listLocks(world)).filter((record) => record.number !== number);
-      rivals = others.some((record) => record.process.alive);
       const higher = rules.higherNumberWins && others.some((record) => record.number > number);
-      const used = rules.rereadWriterNumber && (yield* writerOf(file)) >= number;
-      if (higher || used || (rivals && !forced)) file = null;
+      if (higher || used || (living.length > 0 && !forced)) file = null;
     }
     if (file === null) {
       yield* removeLock(world, process, number);
@@ -44,12 +48,13 @@ export function* takeLock(world: World, process: Process, forced: boolean): Run<
     }
 
     // 4
-    for (const record of yield* listLocks(world)) {
-      if (record.number >= number || (record.process.alive && rules.keepLivingRecords)) continue;
+    for (const record of others) {
+      if (record.number >= number || (living.includes(record) && rules.keepLivingRecords)) continue;
       yield* removeLock(world, process, record.number);
     }
     if (!rules.openBeforeRecheck) file = (yield* openByName(world, process)) ?? file;
-    return { number, file, rivals };
+    const relocates = forced && (yield* listLocks(world)).some((record) => record.number < number);
+    return { number, file, relocates };
   }
   throw new Failure("LOCKED", "others were faster");
 }
@@ -62,8 +67,26 @@ export function* removeLock(world: World, process: Process, number: number): Run
 export function* listLocks(world: World): Run<LockRecord[]> {
   yield nameCall;
   const records: LockRecord[] = [];
-  for (const entry of world.directory.values()) if (entry.kind === "lock") records.push(entry);
+  for (const [name, entry] of world.directory.all()) {
+    if (entry.kind !== "lock") continue;
+    // Listed first, read one by one.
+    if (world.crowded) yield nameCall;
+    if (world.directory.get(name)?.kind === "lock") records.push(world.directory.get(name) as LockRecord);
+  }
   return records;
+}
+
+/** Files that are not the state yet; whoever was making one finds it gone and gives up. */
+export function* removeNewFiles(world: World, process: Process): Run<void> {
+  yield nameCall;
+  for (const name of [...world.directory.names()].filter((name) => name.startsWith("new-"))) {
+    yield* removeFile(world, process, name);
+  }
+}
+
+export function* removeFile(world: World, process: Process, name: string): Run<void> {
+  yield nameCall;
+  if (world.directory.remove(name)) world.trace?.(`${process.label}: removes ${name}`);
 }
 
 export function* openByName(world: World, process: Process): Run<File | null> {
@@ -72,14 +95,16 @@ export function* openByName(world: World, process: Process): Run<File | null> {
   return entry?.kind === "file" ? new File(world, process, entry.inode) : null;
 }
 
-/** The number of the writer that wrote the newest superblock; 0 when there is none. */
-function* writerOf(file: File): Run<number> {
-  return (yield* readSuperblocks(file)).newest?.writer ?? 0;
+/** The number of the writer that wrote the newest superblock. */
+export function* writerOf(file: File): Run<number> {
+  const { newest } = yield* readSuperblocks(file);
+  if (newest === null) throw new Failure("CORRUPT", "no valid superblock");
+  return newest.writer;
 }
 
 export function* create(world: World, process: Process): Run<void> {
   const { directory, shape, oracle } = world;
-  const inode = new Inode(world.unique());
+  const inode = world.newInode();
   const name = `new-${world.unique()}`;
   yield nameCall;
   directory.link(name, { kind: "file", inode });
@@ -120,6 +145,7 @@ export function* create(world: World, process: Process): Run<void> {
 
   // 3 and 4
   yield nameCall;
+  if (directory.get(name) === undefined) return; // a writer that took the name over has tidied it away
   if (directory.link("state", { kind: "file", inode })) {
     world.trace?.(`${process.label}: creates file ${inode.id}`);
     oracle.created(inode, state);

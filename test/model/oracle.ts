@@ -80,6 +80,10 @@ export class Oracle {
     readonly slot: number;
     readonly was: Value;
     readonly victims: Header[];
+    /** It is a superblock, and a checkpoint has begun since. */
+    noticed: boolean;
+    /** … and was about to overwrite the other one: from here on it is no excuse any more. */
+    mended: boolean;
   } | null = null;
   /** A write or flush has failed in this run. */
   writesFailed = false;
@@ -261,7 +265,16 @@ export class Oracle {
   }
 
   reportedCorrupt(who: string, reason: string): void {
-    if (this.rotten === null) throw new Violation(`${who} reports CORRUPT without reason: ${reason}`);
+    if (this.rotten === null || this.rotten.mended)
+      throw new Violation(`${who} reports CORRUPT without reason: ${reason}`);
+  }
+
+  checkpointBegins(inode: Inode): void {
+    if (this.rotten?.inode === inode && this.rotten.slot < 2) this.rotten.noticed = true;
+  }
+
+  superblockIsOverwritten(inode: Inode): void {
+    if (this.rotten?.inode === inode) this.rotten.mended = this.rotten.noticed;
   }
 
   /** The last commit of which something on disk proves that it had been flushed. */
@@ -272,6 +285,11 @@ export class Oracle {
       proven = Math.max(proven, asHeader(value)?.lastFlushed ?? 0, asSuperblock(value)?.sequence ?? 0);
     }
     return proven;
+  }
+
+  /** The last commit that a superblock contains. */
+  superblockProof(inode: Inode): number {
+    return Math.max(...[0, 1].map((slot) => asSuperblock(inode.read(slot))?.sequence ?? 0));
   }
 
   /**
@@ -292,7 +310,14 @@ export class Oracle {
   /** Called before a slot rots: notes the commits that it belongs to. */
   rots(inode: Inode, slot: number): void {
     const was = inode.read(slot);
-    this.rotten = { inode, slot, was, victims: this.victims(inode, slot, was) };
+    this.rotten = {
+      inode,
+      slot,
+      was,
+      victims: this.victims(inode, slot, was),
+      noticed: false,
+      mended: false,
+    };
   }
 
   private victims(inode: Inode, slot: number, was: Value): Header[] {
@@ -314,6 +339,8 @@ export class Oracle {
       for (const value of inode.possible(position)) {
         const superblock = asSuperblock(value);
         if (superblock === null) continue;
+        // One whose free map has rotted leads no writer anywhere.
+        if (this.rotten?.inode === inode && this.rotten.slot === superblock.freeMap.slot) continue;
         const reached = trueReach(inode, superblock);
         const both = slots.find((slot) => reached.has(slot));
         if (both !== undefined) {

@@ -8,13 +8,14 @@ import { openInPlace } from "./opening.js";
 import { openReader, type Reader, type ReaderOptions, readEverything, refresh, unpin } from "./reader.js";
 import { compact, relocate } from "./relocation.js";
 import { type State, zero } from "./values.js";
-import { Failure, failureOf, flushCall, nameCall, type Process, type Run, type World } from "./world.js";
-import { close, commit, flushInBackground, rollback, spill } from "./writer.js";
+import { Failure, failureOf, nameCall, type Process, type Run, type World } from "./world.js";
+import { close, commit, flush, flushInBackground, rollback, spill } from "./writer.js";
 
 /** What a writer can do between opening and closing, in the order of the weights that a plan gives. */
 export const operations = [
   "commit",
   "commit and flush",
+  "flush",
   "flush in background",
   "checkpoint",
   "create snapshot",
@@ -43,8 +44,7 @@ export function* openForWriting(world: World, process: Process, forced: boolean)
     const lock = yield* takeLock(world, process, forced);
     try {
       const { file, number } = lock;
-      if ((forced && lock.rivals) || (yield* file.read(2)) !== zero)
-        return yield* relocate(file, process, number);
+      if (lock.relocates || (yield* file.read(2)) !== zero) return yield* relocate(file, process, number);
       return yield* openInPlace(process, file, number);
     } catch (caught) {
       const failure = failureOf(caught);
@@ -94,6 +94,9 @@ function* perform(world: World, process: Process, handle: Handle, operation: Ope
     case "commit and flush":
       yield* commit(handle, newEdits(world, handle.image), operation === "commit and flush");
       break;
+    case "flush":
+      yield* flush(handle);
+      break;
     case "flush in background":
       if (!handle.flushing) process.tasks.push(flushInBackground(handle));
       handle.flushing = true;
@@ -129,16 +132,8 @@ function* perform(world: World, process: Process, handle: Handle, operation: Ope
       }
       break;
     }
-    case "compact": {
-      handle.busy = false;
-      while (handle.flushing) yield flushCall;
-      handle.busy = true;
-      if (handle.status !== "open") break;
-      const old = handle;
-      const fresh = yield* compact(old);
-      old.status = "closed";
-      return fresh;
-    }
+    case "compact":
+      return yield* compact(handle);
     default:
   }
   return handle;

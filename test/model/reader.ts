@@ -2,11 +2,14 @@
 // verifies. docs/FORMAT.md §9, "Readers".
 
 import { openByName } from "./lock.js";
-import { type Block, type Place, type State, zero } from "./values.js";
-import { readContent, readSuperblocks, type Walk, walk } from "./walk.js";
+import { type Block, type Place, type State, type Superblock, zero } from "./values.js";
+import { findCommit, isWhole, nextSegment, readContent, readSuperblocks, type Walk, walk } from "./walk.js";
 import { Failure, type File, failureOf, nameCall, type Process, type Run, type World } from "./world.js";
 
 export class Reader {
+  /** What it sees has been overwritten: only looking anew leads on. */
+  stale = false;
+
   constructor(
     readonly file: File,
     readonly found: Walk,
@@ -25,54 +28,88 @@ export interface ReaderOptions {
   readonly snapshot: string | null;
 }
 
+/** Opens the name anew and looks; what fails twice in the same place, while nothing moves, is damage and not somebody writing. */
 export function* openReader(world: World, process: Process, options: ReaderOptions): Run<Reader> {
-  const file = yield* openByName(world, process);
-  if (file === null) throw new Failure("BUSY", "no file");
-  return yield* openAt(file, options);
+  let failed: { newest: Superblock | null; reason: string } = { newest: null, reason: "" };
+  for (let tries = 0; tries < 8; tries++) {
+    const file = yield* openByName(world, process);
+    if (file === null) throw new Failure("BUSY", "no file");
+    try {
+      const reader = yield* lookAt(file, options);
+      if (reader !== null) return reader;
+    } catch (caught) {
+      const { code, reason } = failureOf(caught);
+      if (code !== "CORRUPT" || !world.rules.secondWalkBeforeCorrupt) throw caught;
+      const again = yield* openByName(world, process);
+      const newest = again && (yield* readSuperblocks(again)).newest;
+      if (failed.newest === newest && failed.reason === reason) throw caught;
+      failed = { newest, reason };
+    }
+  }
+  throw new Failure("BUSY", "the file keeps changing");
 }
 
-/** Moves to the newest commit; a set forwarding slot sends to the file that has the name now. */
+/** Walks to the end of the chain and pins what was found; null when the superblock is not the newest any more after that. */
+function* lookAt(file: File, { pinned, snapshot }: ReaderOptions): Run<Reader | null> {
+  const { world, process } = file;
+  const { newest } = yield* readSuperblocks(file);
+  if (newest === null) throw new Failure("CORRUPT", "no valid superblock");
+  const found = yield* findCommit(file, newest);
+  const pin = pinned ? `pin-${world.unique()}` : null;
+  if (pin !== null) {
+    yield nameCall;
+    const { sequence } = found;
+    world.directory.link(pin, { kind: "pin", superblock: newest, sequence, snapshot, process });
+    world.trace?.(`${process.label}: pins superblock ${newest.generation}, sequence ${sequence}`);
+  }
+  if (!world.rules.rereadSuperblockAfterPin || (yield* readSuperblocks(file)).newest === newest)
+    return new Reader(file, found, pin);
+  yield* unpin(world, pin);
+  return null;
+}
+
+/**
+ * Moves to the newest commit: along the chain under the same pin, or by looking anew; a set forwarding slot sends to the
+ * file that has the name now.
+ */
 export function* refresh(reader: Reader, options: ReaderOptions): Run<Reader> {
   const { world, process } = reader.file;
-  const moved = (yield* reader.file.read(2)) !== zero;
-  const fresh = yield* moved ? openReader(world, process, options) : openAt(reader.file, options);
+  if (!reader.stale && (yield* reader.file.read(2)) === zero && (yield* isOnChain(reader))) {
+    const further = yield* follow(reader);
+    if (further !== null) return further;
+  }
+  const fresh = yield* openReader(world, process, options);
   yield* unpin(world, reader.pin);
   return fresh;
 }
 
-/** Walks to the end of the chain, pins what was found, and begins again when the superblock moved meanwhile. */
-function* openAt(file: File, { pinned, snapshot }: ReaderOptions): Run<Reader> {
-  const { world, process } = file;
-  for (let tries = 0; tries < 6; tries++) {
-    const found = yield* walkCarefully(file);
-    if (found === null) continue;
-    if (!pinned) return new Reader(file, found, null);
-    const pin = `pin-${world.unique()}`;
-    const chain = found.segments.map(({ header }) => header);
-    yield nameCall;
-    world.directory.link(pin, { kind: "pin", superblock: found.superblock, chain, snapshot, process });
-    world.trace?.(
-      `${process.label}: pins superblock ${found.superblock.generation}, sequence ${found.sequence}`,
-    );
-    if (!world.rules.rereadSuperblockAfterPin) return new Reader(file, found, pin);
-    if ((yield* readSuperblocks(file)).newest === found.superblock) return new Reader(file, found, pin);
-    yield* unpin(world, pin);
-  }
-  throw new Failure("BUSY", "the superblock keeps moving");
+/** Whether superblock and commit are still there: a writer takes one back that it could not write whole. */
+function* isOnChain({ file, found }: Reader): Run<boolean> {
+  const last = found.segments.at(-1);
+  if ((yield* readSuperblocks(file)).newest !== found.superblock) return false;
+  return last === undefined || (yield* file.read(last.slot)) === last.header;
 }
 
-/** A walk that proves corruption is believed only when a second one, under the same superblock, ends at the same place. */
-function* walkCarefully(file: File): Run<Walk | null> {
-  const { newest } = yield* readSuperblocks(file);
-  const found = newest && (yield* walk(file, newest));
-  if (found !== null && !found.lost) return found;
-  if (!file.world.rules.secondWalkBeforeCorrupt) throw new Failure("CORRUPT", "the first walk says so");
-  const { newest: second } = yield* readSuperblocks(file);
-  const again = second && (yield* walk(file, second));
-  const { newest: third } = yield* readSuperblocks(file);
-  if (newest !== second || second !== third || again?.head !== found?.head || again?.lost === false)
-    return null;
-  throw new Failure("CORRUPT", found === null ? "no valid superblock" : "flushed commits are missing");
+/**
+ * Null when the pin does not cover what came: a record, which may name other runs and snapshots, or blocks that were spilled
+ * before the superblock was written.
+ */
+function* follow({ file, found, pin }: Reader): Run<Reader | null> {
+  const { superblock } = found;
+  const segments = [...found.segments];
+  let { head, lastFlushed } = found;
+  for (;;) {
+    const segment = yield* nextSegment(file, superblock, head);
+    if (segment?.header.runs.length) return null;
+    if (segment === null || !(yield* isWhole(file, segment.header))) break;
+    segments.push(segment);
+    head = segment.header;
+    lastFlushed = Math.max(lastFlushed, head.lastFlushed);
+    const runs = segments.findLast(({ header }) => header.runs.length > 0)?.header.runs ?? superblock.runs;
+    if (head.changes.some(({ place }) => place !== null && !runs.includes(place.slot))) return null;
+  }
+  const { sequence, next } = head ?? superblock;
+  return new Reader(file, { ...found, segments, head, sequence, next, lastFlushed }, pin);
 }
 
 /** Reads all blocks of the commit, or of a snapshot that it contains. What does not verify is read once more. */
@@ -84,7 +121,10 @@ export function* readEverything(reader: Reader, snapshot: string | null): Run<(B
     } catch (caught) {
       const failure = failureOf(caught);
       if (!rules.secondWalkBeforeCorrupt) throw failure;
-      if (yield* hasMoved(reader)) throw new Failure("STALE", failure.reason);
+      if (yield* hasMoved(reader)) {
+        reader.stale = true;
+        throw new Failure("STALE", failure.reason);
+      }
       if (tries === 1 || !rules.readAgainBeforeCorrupt) throw failure;
     }
   }

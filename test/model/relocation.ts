@@ -2,9 +2,11 @@
 // a new file that then takes the name; whoever still has the old file open can destroy nothing and acknowledges nothing.
 // docs/FORMAT.md §9, "Relocation", "Compaction". The lock was taken by the caller.
 
-import { Inode } from "./disk.js";
-import { checkForwarding, Handle } from "./handle.js";
-import { listLocks, openByName, removeLock } from "./lock.js";
+import { checkpoint } from "./checkpoint.js";
+import type { Inode } from "./disk.js";
+import type { Handle } from "./handle.js";
+import { listLocks, openByName, removeFile, removeLock, removeNewFiles, writerOf } from "./lock.js";
+import { openInPlace } from "./opening.js";
 import {
   Forwarding,
   Node,
@@ -15,15 +17,20 @@ import {
   type Value,
   zero,
 } from "./values.js";
-import { type Content, readContent, readSuperblocks, walk } from "./walk.js";
+import { type Content, findCommit, readContent, readSuperblocks } from "./walk.js";
 import { Failure, File, failureOf, nameCall, type Process, type Run, type World } from "./world.js";
+
+const attempts = 3;
 
 /** Copies what `old` holds to a new file and gives it the name. BUSY means: begin again with a new lock. */
 export function* relocate(old: File, process: Process, number: number): Run<Handle> {
   const { world } = old;
   const { rules } = world;
 
-  // 2: the fence, in the file that was opened under the lock and in no other
+  // 2: a file that cannot be copied is left as it is
+  yield* ensureSound(old);
+
+  // 3: the fence, in the file that was opened under the lock and in no other
   const mark = new Forwarding(world.unique(), number);
   const fenced = rules.fenceOpenedFile ? old : ((yield* openByName(world, process)) ?? old);
   if (rules.fenceBeforeCopy) {
@@ -31,31 +38,30 @@ export function* relocate(old: File, process: Process, number: number): Run<Hand
     if (rules.flushFence) yield* fenced.flush();
   }
 
-  // 3: from here on no earlier copy can take the name, unless it has it already
+  // 4: from here on no earlier copy can take the name, unless it has it already
   if (rules.removeNewFilesBeforeCopy) yield* removeNewFiles(world, process);
 
-  // 4
+  // 5
   if (rules.nameStillCarriesNonce && rules.fenceBeforeCopy) {
     const named = yield* openByName(world, process);
     if (named === null || (yield* named.read(2)) !== mark)
       throw new Failure("BUSY", "the name leads elsewhere");
   }
 
-  // 5 and 6
+  // 6 to 8
   const name = `new-${mark.nonce}`;
-  const copied = yield* copy(fenced, process, number, name);
-  if (rules.flushNewFileBeforeRename) yield* copied.file.flush();
-  if (rules.rereadNonceBeforeRename && rules.fenceBeforeCopy && (yield* fenced.read(2)) !== mark) {
+  try {
+    const copied = yield* copyUnmoved(fenced, process, number, name);
+    if (rules.rereadNonceBeforeRename && rules.fenceBeforeCopy && (yield* fenced.read(2)) !== mark)
+      throw new Failure("LOCKED", "another relocation has begun");
+    yield* takeName(fenced, copied, process, name, "LOCKED");
+  } catch (caught) {
     yield* removeFile(world, process, name);
-    throw new Failure("LOCKED", "another relocation has begun");
+    throw caught;
   }
 
-  // 7 and 8
-  yield* takeName(fenced, copied, process, name);
-  for (const record of yield* listLocks(world)) {
-    if (record.number < number) yield* removeLock(world, process, record.number);
-  }
-  return yield* handleOf(copied, process, number);
+  // 9
+  return yield* openOwn(world, process, number);
 }
 
 /** The owner commits nothing meanwhile, so it copies first and fences itself last: a copy that fails costs nothing. */
@@ -64,95 +70,115 @@ export function* compact(old: Handle): Run<Handle> {
   const { rules } = world;
   const mark = new Forwarding(world.unique(), number);
   const name = `new-${mark.nonce}`;
-  const giveUp = function* (reason: string): Run<Failure> {
-    old.status = "fenced";
-    yield* removeFile(world, process, name);
-    return new Failure("FENCED", reason);
-  };
 
-  // 1 and 2
-  const copied = yield* copy(file, process, number, name);
-  if (rules.flushNewFileBeforeRename) yield* copied.file.flush();
-  if (rules.forwardingBeforeOwnFence && (yield* file.read(2)) !== zero)
-    throw yield* giveUp("the forwarding slot is set");
-
-  // 3
-  if (rules.fenceAfterCompaction) {
-    try {
+  // 1
+  if (old.newest.chain.length > 0) yield* checkpoint(old, "checkpoint", "");
+  old.frozen = true;
+  try {
+    const copied = yield* copy(file, process, number, name);
+    // 2
+    if (rules.forwardingBeforeOwnFence && (yield* file.read(2)) !== zero)
+      throw new Failure("FENCED", "the forwarding slot is set");
+    // 3
+    if (rules.fenceAfterCompaction) {
       yield* file.write(2, mark);
       if (rules.flushFence) yield* file.flush();
-    } catch (caught) {
-      throw old.poison(failureOf(caught).reason);
     }
-    if (rules.readBackOwnFence && (yield* file.read(2)) !== mark)
-      throw yield* giveUp("another relocation has begun");
+    // 4
+    yield* takeName(file, copied, process, name, "FENCED");
+  } catch (caught) {
+    yield* removeFile(world, process, name);
+    old.frozen = false;
+    if ((yield* file.read(2)) !== zero) old.status = "fenced";
+    throw caught;
   }
 
-  // 4 and 5
+  // 5
   old.status = "fenced";
-  yield* takeName(file, copied, process, name);
-  return yield* handleOf(copied, process, number);
+  return yield* openOwn(world, process, number);
 }
 
-function* takeName(from: File, copied: Copy, process: Process, name: string): Run<void> {
+function* takeName(
+  from: File,
+  copied: Copy,
+  process: Process,
+  name: string,
+  gone: "LOCKED" | "FENCED",
+): Run<void> {
   const { world } = from;
   yield nameCall;
-  if (!world.directory.rename(name, "state"))
-    throw new Failure("LOCKED", "another relocation has removed the copy");
-  world.trace?.(`${process.label}: renames ${name} over the name, file ${copied.file.inode.id}`);
-  world.oracle.relocated(from.inode, copied.file.inode, copied.content);
-  yield nameCall;
-  if (world.rules.flushDirectoryAfterRename) world.directory.flush();
+  if (!world.directory.rename(name, "state")) throw new Failure(gone, "somebody has removed the copy");
+  world.trace?.(`${process.label}: renames ${name} over the name, file ${copied.inode.id}`);
+  world.oracle.relocated(from.inode, copied.inode, copied.content);
 }
 
-function* handleOf(copied: Copy, process: Process, number: number): Run<Handle> {
-  const { world } = copied.file;
-  const handle = new Handle(world, process, number, copied.file, copied.superblock, copied.content);
-  handle.fallback = { superblock: copied.fallback, chain: [] };
-  if (world.rules.forwardingAfterOpening) yield* checkForwarding(handle);
-  world.oracle.opened(handle, copied.content);
+/** Opens the copy that this process put under the name. */
+function* openOwn(world: World, process: Process, number: number): Run<Handle> {
+  const file = yield* openByName(world, process);
+  if (file === null || (world.rules.nameStillCarriesNumber && (yield* writerOf(file)) !== number))
+    throw new Failure("LOCKED", "another process has taken the file over");
+  const handle = yield* openInPlace(process, file, number);
+  for (const record of yield* listLocks(world)) {
+    if (record.number < number) yield* removeLock(world, process, record.number);
+  }
   return handle;
 }
 
-function* removeFile(world: World, process: Process, name: string): Run<void> {
-  yield nameCall;
-  if (world.directory.remove(name)) world.trace?.(`${process.label}: removes ${name}`);
+interface Copy {
+  readonly inode: Inode;
+  readonly content: Content;
+  /** For the oracle: the last commit that was known to be flushed before it was looked for. */
+  readonly proof: number;
 }
 
-function* removeNewFiles(world: World, process: Process): Run<void> {
-  yield nameCall;
-  for (const name of [...world.directory.names()].filter((name) => name.startsWith("new-"))) {
-    yield* removeFile(world, process, name);
+/** Begun again while the owner still moves the file: it can finish at most what it is doing now. */
+function* copyUnmoved(old: File, process: Process, number: number, name: string): Run<Copy> {
+  const { rules, oracle } = old.world;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const { newest } = yield* readSuperblocks(old);
+      const copied = yield* copy(old, process, number, name);
+      const proof = Math.max(copied.proof, oracle.superblockProof(old.inode));
+      if (!rules.readAgainWhenMoved || (yield* readSuperblocks(old)).newest === newest) {
+        oracle.walked(old.inode, copied.content.state, proof);
+        return copied;
+      }
+      if (attempt === attempts) throw new Failure("LOCKED", "the file keeps moving");
+    } catch (caught) {
+      const failure = failureOf(caught);
+      if (failure.code !== "CORRUPT" || attempt === attempts) throw failure;
+    }
+    yield* removeFile(old.world, process, name);
   }
 }
 
-interface Copy {
-  readonly file: File;
-  readonly content: Content;
-  readonly superblock: Superblock;
-  readonly fallback: Superblock;
+function* copy(old: File, process: Process, number: number, name: string): Run<Copy> {
+  const proof = old.world.oracle.proof(old.inode);
+  const { content, sequence, slots } = yield* readAll(old);
+  return { ...(yield* writeAll(old.world, process, number, name, content, sequence, slots)), proof };
 }
 
-/** Reads the commit at the end of the old chain, every slot verified, and writes it to a new file. */
-function* copy(old: File, process: Process, number: number, name: string): Run<Copy> {
-  const { world } = old;
-  for (let tries = 0; ; tries++) {
+/** Throws CORRUPT for a file that cannot be copied; what its owner moved while it was read is read again. */
+function* ensureSound(old: File): Run<void> {
+  let failed: { newest: Superblock | null; reason: string } = { newest: null, reason: "" };
+  for (;;) {
+    const { newest } = yield* readSuperblocks(old);
     try {
-      const { content, sequence, slots } = yield* readAll(old);
-      return yield* writeAll(world, process, number, name, content, sequence, slots);
+      yield* readAll(old);
+      return;
     } catch (caught) {
       const failure = failureOf(caught);
-      // Its owner may still have moved it; what does not verify twice more is damaged.
-      if (failure.code !== "CORRUPT" || tries === 2) throw failure;
+      if (failed.newest === newest && failed.reason === failure.reason) throw failure;
+      failed = { newest, reason: failure.reason };
     }
   }
 }
 
+/** The commit at the end of the old chain, every slot verified. */
 function* readAll(old: File): Run<{ content: Content; sequence: number; slots: Map<number, Value> }> {
   const { newest } = yield* readSuperblocks(old);
   if (newest === null) throw new Failure("CORRUPT", "no valid superblock");
-  const found = yield* walk(old, newest);
-  if (found.lost) throw new Failure("CORRUPT", "flushed commits are missing");
+  const found = yield* findCommit(old, newest);
   const content = yield* readContent(old, found);
   const slots = new Map<number, Value>();
   for (const places of [content.image, ...content.snapshots.map((snapshot) => snapshot.places)]) {
@@ -163,14 +189,6 @@ function* readAll(old: File): Run<{ content: Content; sequence: number; slots: M
       slots.set(place.slot, place.digest);
     }
   }
-  const { oracle, rules } = old.world;
-  const proof = oracle.proof(old.inode);
-  if (rules.readAgainWhenMoved) {
-    const again = yield* readSuperblocks(old);
-    const moved = again.newest !== newest || (yield* walk(old, newest)).head !== found.head;
-    if (moved) throw new Failure("CORRUPT", "the file keeps moving");
-  }
-  oracle.walked(old.inode, content.state, proof);
   return { content, sequence: found.sequence, slots };
 }
 
@@ -182,8 +200,8 @@ function* writeAll(
   old: Content,
   sequence: number,
   slots: ReadonlyMap<number, Value>,
-): Run<Copy> {
-  const inode = new Inode(world.unique());
+): Run<Omit<Copy, "proof">> {
+  const inode = world.newInode();
   yield nameCall;
   world.directory.link(name, { kind: "file", inode });
   const file = new File(world, process, inode);
@@ -237,10 +255,6 @@ function* writeAll(
       ),
   ) as [Superblock, Superblock];
   for (const written of [fallback, superblock]) yield* file.write(written.generation % 2, written);
-  return {
-    file,
-    superblock,
-    fallback,
-    content: { image: [...image], imageRoot, snapshots, state: old.state },
-  };
+  if (world.rules.flushNewFileBeforeRename) yield* file.flush();
+  return { inode, content: { image: [...image], imageRoot, snapshots, state: old.state } };
 }

@@ -12,6 +12,9 @@ export const protocol = {
   /** After the walk the rest of the log runs is searched for proof that flushed commits are missing. */
   scanForLostHeaders: true,
 
+  /** Only when neither superblock is whole three times there is none. */
+  readSuperblocksAgain: true,
+
   // Commit (§9)
   /** After writing and before acknowledging, the writer reads the forwarding slot. */
   forwardingBeforeAck: true,
@@ -37,6 +40,8 @@ export const protocol = {
   noCommitBeforeSuperblock: true,
   /** A checkpoint writes its record into the chain before the superblock. */
   recordInChain: true,
+  /** The newest superblock is read, and written again when it has rotted, before the other one is overwritten. */
+  mendNewest: true,
   /** What the fallback reaches is not written. */
   protectFallbackReach: true,
   /** Log runs that a record names are part of a superblock's reach. */
@@ -63,10 +68,6 @@ export const protocol = {
   flushDirectoryWhenOpening: true,
   /** An opening that found something to replay ends with a checkpoint. */
   checkpointAfterReplay: true,
-  /** … also when it found only headers that it dropped. */
-  checkpointAboveTail: true,
-  /** One that found nothing to replay writes a superblock with its own writer number. */
-  raiseWriterNumber: true,
   /** The forwarding slot is read at the end of opening. */
   forwardingAfterOpening: true,
 
@@ -109,14 +110,12 @@ export const protocol = {
   flushNewFileBeforeRename: true,
   /** The nonce is read again before the rename. */
   rereadNonceBeforeRename: true,
-  /** The directory is flushed after the rename, before anything is acknowledged. */
-  flushDirectoryAfterRename: true,
+  /** After the rename the name must lead to a file with the own writer number. */
+  nameStillCarriesNumber: true,
   /** A compaction reads the forwarding slot after its copy, before it sets it. */
   forwardingBeforeOwnFence: true,
   /** A compaction sets the forwarding slot of the old file before the rename. */
   fenceAfterCompaction: true,
-  /** … and reads it back. */
-  readBackOwnFence: true,
 };
 
 export type Rules = { readonly [Name in keyof typeof protocol]: boolean };

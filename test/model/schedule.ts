@@ -149,8 +149,11 @@ export class Schedule {
     weights[powerCut] = alive > 0 ? limited(powerCut) * (this.current?.next === flushCall ? 8 : 1) : 0;
     const inode = this.stateInode();
     weights[rot] = inode !== null && (alive === 0 || !plan.rotAtRest) ? limited(rot) : 0;
-    weights[writeBackFails] = inode?.isDirty ? limited(writeBackFails) : 0;
-    weights[pressure] = inode?.hasLostPages ? limited(pressure) : 0;
+    const { inodes } = this.world;
+    weights[writeBackFails] = limited(writeBackFails);
+    if (weights[writeBackFails] > 0 && !inodes.some(({ isDirty }) => isDirty)) weights[writeBackFails] = 0;
+    weights[pressure] = limited(pressure);
+    if (weights[pressure] > 0 && !inodes.some(({ hasLostPages }) => hasLostPages)) weights[pressure] = 0;
     if (runnable.length === 0) {
       if (tasks.length > 0) weights[resume] = 1;
       else weights[newWriter] = limited(newWriter);
@@ -215,16 +218,20 @@ export class Schedule {
         break;
       }
       case writeBackFails: {
-        const inode = this.stateInode() as Inode;
+        const dirty = world.inodes.filter(({ isDirty }) => isDirty);
+        const inode = dirty[choose.pick(dirty.length)] as Inode;
         world.trace?.(`file ${inode.id}: a write-back fails`);
         inode.fail(choose);
         world.oracle.writeBackFailed(inode);
         break;
       }
-      case pressure:
-        world.trace?.("clean pages are dropped");
-        this.stateInode()?.evict(choose);
+      case pressure: {
+        const damaged = world.inodes.filter(({ hasLostPages }) => hasLostPages);
+        const inode = damaged[choose.pick(damaged.length)] as Inode;
+        world.trace?.(`file ${inode.id}: clean pages are dropped`);
+        inode.evict(choose);
         break;
+      }
       default:
     }
   }

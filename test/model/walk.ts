@@ -1,6 +1,7 @@
 // Reading a state file: the superblocks, the walk along the chain, the scan for lost commits, and what the store holds at
 // the end of it. Everyone who opens a file uses this: writers, readers, and those who copy it.
 
+import type { Known } from "./space.js";
 import {
   asHeader,
   asSuperblock,
@@ -19,9 +20,15 @@ export interface Superblocks {
   readonly fallback: Superblock | null;
 }
 
+/** Read again when neither is whole: a living owner may have written the one before it was read, and the other after that. */
 export function* readSuperblocks(file: File): Run<Superblocks> {
-  const even = asSuperblock(yield* file.read(0));
-  const odd = asSuperblock(yield* file.read(1));
+  let even: Superblock | null = null;
+  let odd: Superblock | null = null;
+  const attempts = file.world.rules.readSuperblocksAgain ? 3 : 1;
+  for (let attempt = 0; attempt < attempts && even === null && odd === null; attempt++) {
+    even = asSuperblock(yield* file.read(0));
+    odd = asSuperblock(yield* file.read(1));
+  }
   if (even === null || odd === null) return { newest: even ?? odd, fallback: null };
   return even.generation > odd.generation ? { newest: even, fallback: odd } : { newest: odd, fallback: even };
 }
@@ -31,24 +38,38 @@ export interface Segment {
   readonly header: Header;
 }
 
-/** The headers that follow a superblock, each linked to the one before; blocks are not looked at. */
-export function* followChain(file: File, superblock: Superblock): Run<Segment[]> {
-  const { rules } = file.world;
+/** The headers that follow a superblock up to a sequence, each linked to the one before; blocks are not looked at. */
+export function* followChain(
+  file: File,
+  superblock: Superblock,
+  upTo = Number.POSITIVE_INFINITY,
+): Run<Segment[]> {
   const segments: Segment[] = [];
-  let previous = superblock.chain;
-  let sequence = superblock.sequence;
-  let slot = superblock.next;
-  for (;;) {
-    const header = asHeader(yield* file.read(slot));
-    if (header === null || header.uuid !== superblock.uuid || header.sequence !== sequence + 1) break;
-    if (rules.linkToPrevious && header.previous !== previous) break;
-    if (rules.writerNumberInChain && header.writer < superblock.writer) break;
-    segments.push({ slot, header });
-    previous = header;
-    sequence = header.sequence;
-    slot = header.next;
+  for (let head: Header | null = null; (head?.sequence ?? superblock.sequence) < upTo; ) {
+    const segment: Segment | null = yield* nextSegment(file, superblock, head);
+    if (segment === null) break;
+    segments.push(segment);
+    head = segment.header;
   }
   return segments;
+}
+
+/** A superblock with its chain, as read from the file; null when its free map is not there any more. */
+export function* knownOf(file: File, superblock: Superblock, upTo: number): Run<Known | null> {
+  if ((yield* file.read(superblock.freeMap.slot)) !== superblock.freeMap.digest) return null;
+  const segments = yield* followChain(file, superblock, upTo);
+  return { superblock, chain: segments.map(({ header }) => header) };
+}
+
+/** The segment that follows `head`, or the superblock itself; null when the chain ends there. */
+export function* nextSegment(file: File, superblock: Superblock, head: Header | null): Run<Segment | null> {
+  const { rules } = file.world;
+  const { sequence, next: slot } = head ?? superblock;
+  const header = asHeader(yield* file.read(slot));
+  if (header === null || header.uuid !== superblock.uuid || header.sequence !== sequence + 1) return null;
+  if (rules.linkToPrevious && header.previous !== (head ?? superblock.chain)) return null;
+  if (rules.writerNumberInChain && header.writer < superblock.writer) return null;
+  return { slot, header };
 }
 
 export interface Walk {
@@ -61,10 +82,8 @@ export interface Walk {
   readonly lastFlushed: number;
   /** Where the header after C lies or will lie. */
   readonly next: number;
-  /** There is proof that flushed commits are missing. */
-  readonly lost: boolean;
-  /** There are valid headers above C. */
-  readonly tail: boolean;
+  /** Proof that flushed commits are missing, in words; null when there is none. */
+  readonly lost: string | null;
 }
 
 export function* walk(file: File, superblock: Superblock): Run<Walk> {
@@ -83,22 +102,29 @@ export function* walk(file: File, superblock: Superblock): Run<Walk> {
   const sequence = head?.sequence ?? superblock.sequence;
   const next = head?.next ?? superblock.next;
 
-  let lost = false;
-  let tail = length < followed.length;
+  let lost: string | null = null;
   const runs = [...superblock.runs];
-  for (const { header } of followed) runs.push(...header.runs);
+  for (const { header } of segments) runs.push(...header.runs);
   const inChain = new Set(segments.map(({ slot }) => slot));
   for (const slot of runs) {
     if (inChain.has(slot)) continue;
     const header = asHeader(yield* file.read(slot));
     if (header === null || header.uuid !== superblock.uuid || header.sequence <= sequence) continue;
-    tail = true;
-    if (header.lastFlushed > sequence) lost = rules.scanForLostHeaders;
+    if (header.lastFlushed > sequence && rules.scanForLostHeaders)
+      lost ??= `the chain ends at ${sequence}, but ${header.sequence} in slot ${slot} says that ${header.lastFlushed} was flushed`;
   }
-  return { superblock, segments, head, sequence, lastFlushed, next, lost, tail };
+  return { superblock, segments, head, sequence, lastFlushed, next, lost };
 }
 
-function* isWhole(file: File, header: Header): Run<boolean> {
+/** A walk that must not find proof of missing commits. */
+export function* findCommit(file: File, superblock: Superblock): Run<Walk> {
+  const found = yield* walk(file, superblock);
+  if (found.lost !== null) throw new Failure("CORRUPT", found.lost);
+  return found;
+}
+
+/** Whether all blocks of a commit are as its header says. */
+export function* isWhole(file: File, header: Header): Run<boolean> {
   for (const { place } of header.changes) {
     if (place !== null && (yield* file.read(place.slot)) !== place.digest) return false;
   }

@@ -3,7 +3,7 @@
 // and whether the call that comes next fails. What a task does between two yields nobody else can see in part.
 
 import type { Chooser } from "./choice.js";
-import { Directory, type Inode } from "./disk.js";
+import { Directory, Inode } from "./disk.js";
 import { Oracle } from "./oracle.js";
 import type { Rules } from "./rules.js";
 import { type Block, type Header, type Superblock, type Value, zero } from "./values.js";
@@ -54,11 +54,11 @@ export interface LockRecord {
   readonly process: Process;
 }
 
-/** `pin-<n>`: a reader of the commit at the end of `chain`. */
+/** `pin-<n>`: a reader of the commit with this sequence. */
 export interface PinRecord {
   readonly kind: "pin";
   readonly superblock: Superblock;
-  readonly chain: Header[];
+  readonly sequence: number;
   readonly snapshot: string | null;
   readonly process: Process;
 }
@@ -79,6 +79,8 @@ export class World {
   readonly directory = new Directory<Entry>();
   readonly processes: Process[] = [];
   readonly oracle: Oracle;
+  /** All files there ever were. */
+  readonly inodes: Inode[] = [];
   private nonceCount = 0;
   /** How much of the script of a plan has been done, by all writers together. */
   scriptPosition = 0;
@@ -93,6 +95,12 @@ export class World {
     readonly trace: ((text: string) => void) | null,
   ) {
     this.oracle = new Oracle(shape.blockCount);
+  }
+
+  newInode(): Inode {
+    const inode = new Inode(this.unique());
+    this.inodes.push(inode);
+    return inode;
   }
 
   /** Different for every caller: nonces, uuids. */
@@ -116,6 +124,11 @@ export class File {
   *read(slot: number): Run<Value> {
     if (this.world.crowded) yield readCall;
     return this.inode.read(slot);
+  }
+
+  *readFirstSector(slot: number): Run<Value> {
+    if (this.world.crowded) yield readCall;
+    return this.inode.readFirstSector(slot);
   }
 
   *write(slot: number, value: Value): Run<void> {

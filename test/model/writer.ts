@@ -1,7 +1,7 @@
 // What an owner does between opening and closing: commit, flush in the background, spill, roll back, close.
 
 import { checkpoint } from "./checkpoint.js";
-import { type Edits, type Handle, writeCommit } from "./handle.js";
+import { checkForwarding, type Edits, flushOrPoison, type Handle, writeCommit } from "./handle.js";
 import type { Block } from "./values.js";
 import { zero } from "./values.js";
 import { failureOf, flushCall, nameCall, type Run } from "./world.js";
@@ -14,6 +14,16 @@ export function* commit(handle: Handle, edits: Edits, flushed: boolean): Run<voi
   }
   while (handle.log.length < 1 + fresh + 2) yield* checkpoint(handle, "checkpoint", "");
   yield* writeCommit(handle, edits, flushed);
+}
+
+/** Makes everything committed durable, while the caller waits. */
+export function* flush(handle: Handle): Run<void> {
+  const { sequence, state } = handle;
+  if (handle.lastFlushed >= sequence) return;
+  yield* flushOrPoison(handle);
+  handle.lastFlushed = sequence;
+  yield* checkForwarding(handle);
+  handle.world.oracle.acknowledge(handle, state, true);
 }
 
 /** A task of its own, beside the calls of the handle. */
@@ -30,14 +40,15 @@ export function* flushInBackground(handle: Handle): Run<void> {
     failed = true;
   }
   do yield flushCall;
-  while (handle.busy);
+  while (handle.busy && !handle.frozen);
   handle.flushing = false;
-  if (handle.status !== "open") return;
   if (failed) {
     handle.poison("background flush failed");
     return;
   }
-  if (world.rules.forwardingBeforeAck && background.inode.read(2) !== zero) {
+  // A compaction sets the slot itself; what was committed before it is in the copy, too.
+  const asks = world.rules.forwardingBeforeAck && handle.status !== "closed" && !handle.frozen;
+  if (asks && background.inode.read(2) !== zero) {
     handle.status = "fenced";
     return;
   }
@@ -78,6 +89,14 @@ export function* close(handle: Handle): Run<void> {
       yield* checkpoint(handle, "checkpoint", "");
   } catch (caught) {
     failureOf(caught);
+    // Without room for a checkpoint the chain stays as it is; what it holds is made durable all the same.
+    if (handle.status === "open") {
+      try {
+        yield* flushOrPoison(handle);
+      } catch (again) {
+        failureOf(again);
+      }
+    }
   }
   handle.status = "closed";
   yield nameCall;
