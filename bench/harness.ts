@@ -12,6 +12,7 @@ import { mkdirSync } from "node:fs";
 import { cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Table from "cli-table3";
 import { max, median, min } from "simple-statistics";
@@ -125,9 +126,13 @@ export async function measure(workload: Workload, options: Options): Promise<Wor
   }
 }
 
-/** One run. A collection beforehand keeps one case from paying for the garbage of another. */
+/**
+ * One run. A turn of the event loop beforehand lets what the last one left under way come to its end, a descriptor that waits to be closed
+ * with the memory of its file for example, and a collection keeps one case from paying for the garbage of another.
+ */
 async function runOnce(entry: Case, iterations: number): Promise<{ milliseconds: number; answer: unknown }> {
   await entry.prepare?.(iterations);
+  await setTimeout(1);
   globalThis.gc?.();
   const start = performance.now();
   let answer = entry.run(iterations);
