@@ -90,7 +90,6 @@ const toMebibytes = (bytes: number): number => bytes / 2 ** 20;
 
 export default [
   sizeWorkload("8 in a commit", [8]),
-  sizeWorkload("64 in a commit", [64]),
   sizeWorkload("1,024 in a commit", [1024]),
   sizeWorkload("1 to 1,024 in a commit", [1, 1024, 8, 64, 3, 300]),
 ];

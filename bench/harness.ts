@@ -234,6 +234,6 @@ function inUnit({ unit, bytesPerOperation }: WorkloadResult, cost: number): numb
 }
 
 function formatNumber(value: number): string {
-  if (value >= 1000) return Math.round(value).toLocaleString("en-US");
+  if (value >= 999.5) return Math.round(value).toLocaleString("en-US");
   return value.toPrecision(3);
 }
