@@ -4,11 +4,15 @@
 // neighbours of a machine all drift. So the cases take turns, round by round, in an order that shifts every round,
 // and a ratio is the median of the ratios within each round, where both sides met the same conditions. A case
 // brings its own loop (`run(iterations)`), so that the harness adds nothing to an operation of a nanosecond.
+//
+// What is compared is a cost: nanoseconds an operation or, where a workload is about size, the bytes that a run answers with.
+// Both are better when they are less, so one ratio serves for both.
 
 import { mkdirSync } from "node:fs";
 import { cpus } from "node:os";
 import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Table from "cli-table3";
 import { max, median, min } from "simple-statistics";
@@ -19,23 +23,27 @@ export interface Case {
   setup?(): void | Promise<void>;
   /** Before every timed run, untimed. */
   prepare?(iterations: number): void | Promise<void>;
-  /** The timed part: performs the operation `iterations` times. */
-  run(iterations: number): void | Promise<void>;
+  /** The timed part: performs the operation `iterations` times. Answers with bytes where the workload's unit is "MiB". */
+  run(iterations: number): unknown;
   /** Once, after the last round, also after a failure. */
   teardown?(): void | Promise<void>;
   bars?: Bar[];
 }
 
-/** What a case must reach. Speeds are operations a second, times are nanoseconds an operation. */
+/** What a case must reach: a speed or a time as a multiple of another case's, or a figure by itself. */
 export type Bar =
   | { of: string; speedAtLeast: number }
   | { of: string; timeAtMost: number }
-  | { nanosecondsAtMost: number };
+  | { nanosecondsAtMost: number }
+  | { millisecondsAtMost: number }
+  | { mebibytesAtMost: number };
+
+export type Unit = "ops/s" | "ns/op" | "ms" | "MB/s" | "MiB";
 
 export interface Workload {
   name: string;
-  /** What the table shows. "MB/s" needs `bytesPerOperation`. */
-  unit: "ops/s" | "ns/op" | "MB/s";
+  /** What the table shows. "MB/s" needs `bytesPerOperation`; "MiB" is about size and not about time. */
+  unit: Unit;
   bytesPerOperation?: number;
   /** The case that the ratio column compares with; the first one if not given. */
   reference?: string;
@@ -61,16 +69,16 @@ export interface BarResult {
 export interface CaseResult {
   name: string;
   iterations: number;
-  /** Nanoseconds an operation, one for each round. */
-  nanoseconds: number[];
-  /** Speed as a multiple of the reference's: the median of the rounds' ratios. */
+  /** Nanoseconds an operation or bytes, one figure for each round. */
+  costs: number[];
+  /** The reference's cost as a multiple of this one's, which is the ratio of their speeds: the median of the rounds' ratios. */
   ratio: number;
   bars: BarResult[];
 }
 
 export interface WorkloadResult {
   name: string;
-  unit: Workload["unit"];
+  unit: Unit;
   bytesPerOperation: number;
   reference: string;
   rounds: number;
@@ -103,35 +111,40 @@ export async function measure(workload: Workload, options: Options): Promise<Wor
       await entry.setup?.();
       iterations.push(workload.iterations ?? (await calibrate(entry, options.roundMs)));
     }
-    const times: number[][] = workload.cases.map(() => []);
+    const costs: number[][] = workload.cases.map(() => []);
     for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < workload.cases.length; turn++) {
         const index = (round + turn) % workload.cases.length;
         const count = iterations[index];
-        times[index].push(((await timeOnce(workload.cases[index], count)) * 1e6) / count);
+        const { milliseconds, answer } = await runOnce(workload.cases[index], count);
+        costs[index].push(workload.unit === "MiB" ? (answer as number) : (milliseconds * 1e6) / count);
       }
     }
-    return summarize(workload, rounds, reference, iterations, times);
+    return summarize(workload, rounds, reference, iterations, costs);
   } finally {
     for (const entry of begun.reverse()) await entry.teardown?.();
   }
 }
 
-/** Milliseconds of one run. A collection beforehand keeps one case from paying for the garbage of another. */
-async function timeOnce(entry: Case, iterations: number): Promise<number> {
+/**
+ * One run. A turn of the event loop beforehand lets what the last one left under way come to its end, a descriptor that waits to be closed
+ * with the memory of its file for example, and a collection keeps one case from paying for the garbage of another.
+ */
+async function runOnce(entry: Case, iterations: number): Promise<{ milliseconds: number; answer: unknown }> {
   await entry.prepare?.(iterations);
+  await setTimeout(1);
   globalThis.gc?.();
   const start = performance.now();
-  const pending = entry.run(iterations);
-  if (pending !== undefined) await pending;
-  return performance.now() - start;
+  let answer = entry.run(iterations);
+  if (answer instanceof Promise) answer = await answer;
+  return { milliseconds: performance.now() - start, answer };
 }
 
 /** Operations that fill about `roundMs`. The growing runs are the warm-up, too. */
 async function calibrate(entry: Case, roundMs: number): Promise<number> {
   let iterations = 1;
   for (;;) {
-    const elapsedMs = await timeOnce(entry, iterations);
+    const { milliseconds: elapsedMs } = await runOnce(entry, iterations);
     if (elapsedMs >= roundMs / 2) return Math.max(1, Math.round((iterations * roundMs) / elapsedMs));
     const wanted = (iterations * roundMs) / Math.max(elapsedMs, 0.01);
     iterations = Math.ceil(Math.min(iterations * 10, Math.max(wanted, iterations * 2)));
@@ -143,14 +156,14 @@ function summarize(
   rounds: number,
   reference: number,
   iterations: number[],
-  times: number[][],
+  costs: number[][],
 ): WorkloadResult {
   const speedRatio = (index: number, other: number): number =>
-    median(times[index].map((time, round) => times[other][round] / time));
+    median(costs[index].map((cost, round) => costs[other][round] / cost));
   const cases = workload.cases.map((entry, index): CaseResult => {
-    const bars = (entry.bars ?? []).map((bar) => judge(bar, workload, times, index, speedRatio));
+    const bars = (entry.bars ?? []).map((bar) => judge(bar, workload, costs, index, speedRatio));
     const ratio = speedRatio(index, reference);
-    return { name: entry.name, iterations: iterations[index], nanoseconds: times[index], ratio, bars };
+    return { name: entry.name, iterations: iterations[index], costs: costs[index], ratio, bars };
   });
   return {
     name: workload.name,
@@ -165,18 +178,11 @@ function summarize(
 function judge(
   bar: Bar,
   workload: Workload,
-  times: number[][],
+  costs: number[][],
   index: number,
   speedRatio: (index: number, other: number) => number,
 ): BarResult {
-  if ("nanosecondsAtMost" in bar) {
-    const value = median(times[index]);
-    return verdict(
-      value <= bar.nanosecondsAtMost,
-      `≤ ${bar.nanosecondsAtMost} ns`,
-      `${value.toPrecision(3)} ns`,
-    );
-  }
+  if (!("of" in bar)) return judgeAlone(bar, median(costs[index]));
   const other = workload.cases.findIndex((entry) => entry.name === bar.of);
   if (other < 0) throw new Error(`${workload.name}: a bar names ${bar.of}, which is no case`);
   const speed = speedRatio(index, other);
@@ -185,6 +191,16 @@ function judge(
   }
   const time = 1 / speed;
   return verdict(time <= bar.timeAtMost, `time ≤ ${bar.timeAtMost} × ${bar.of}`, time.toFixed(2));
+}
+
+function judgeAlone(bar: Exclude<Bar, { of: string }>, cost: number): BarResult {
+  if ("nanosecondsAtMost" in bar) return limit(cost, bar.nanosecondsAtMost, "ns");
+  if ("millisecondsAtMost" in bar) return limit(cost / 1e6, bar.millisecondsAtMost, "ms");
+  return limit(cost / 2 ** 20, bar.mebibytesAtMost, "MiB");
+}
+
+function limit(value: number, most: number, unit: string): BarResult {
+  return verdict(value <= most, `≤ ${formatNumber(most)} ${unit}`, `${formatNumber(value)} ${unit}`);
 }
 
 function verdict(ok: boolean, bar: string, value: string): BarResult {
@@ -198,7 +214,7 @@ export function formatTable(result: WorkloadResult): string {
     style: { head: [], border: [], compact: true },
   });
   for (const entry of result.cases) {
-    const values = entry.nanoseconds.map((time) => inUnit(result, time));
+    const values = entry.costs.map((cost) => inUnit(result, cost));
     table.push([
       entry.name,
       formatNumber(median(values)),
@@ -207,15 +223,17 @@ export function formatTable(result: WorkloadResult): string {
       entry.bars.map((bar) => bar.text).join("\n"),
     ]);
   }
-  return `${result.name} (median of ${result.rounds} rounds)\n${table.toString()}\n`;
+  return `${result.name} (${result.rounds === 1 ? "one round" : `median of ${result.rounds} rounds`})\n${table.toString()}\n`;
 }
 
-function inUnit(result: WorkloadResult, nanoseconds: number): number {
-  if (result.unit === "ns/op") return nanoseconds;
-  return result.unit === "ops/s" ? 1e9 / nanoseconds : (result.bytesPerOperation * 1e3) / nanoseconds;
+function inUnit({ unit, bytesPerOperation }: WorkloadResult, cost: number): number {
+  if (unit === "ns/op") return cost;
+  if (unit === "ms") return cost / 1e6;
+  if (unit === "MiB") return cost / 2 ** 20;
+  return unit === "ops/s" ? 1e9 / cost : (bytesPerOperation * 1e3) / cost;
 }
 
 function formatNumber(value: number): string {
-  if (value >= 1000) return Math.round(value).toLocaleString("en-US");
+  if (value >= 999.5) return Math.round(value).toLocaleString("en-US");
   return value.toPrecision(3);
 }

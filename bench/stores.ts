@@ -11,6 +11,8 @@ import { NodeProcesses } from "../bindings/storage/node-processes.js";
 import { peer } from "./peers.js";
 
 export const blockBytes = 4096;
+/** Of the state file in its folder. */
+export const stateName = "perdure.state";
 const wasmPageBytes = 65536;
 
 /** A block and what it becomes; `bytes` may be shorter for the peers, which store values of any length. */
@@ -49,14 +51,35 @@ export function emptyFolder(folder: string): string {
   return folder;
 }
 
-/** Bytes of all files in a folder. */
+/** Bytes of all files in a folder and below; a file that goes away meanwhile has none. */
 export function folderBytes(folder: string): number {
-  const sizes = fs.readdirSync(folder).map((name) => fs.statSync(join(folder, name)).size);
-  return sizes.reduce((sum, size) => sum + size, 0);
+  let sum = 0;
+  for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    sum += entry.isDirectory()
+      ? folderBytes(path)
+      : (fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+  }
+  return sum;
+}
+
+/** Everything in a folder is on the device, so that what follows does not wait for it. */
+export function flushFolder(folder: string): void {
+  for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) flushFolder(path);
+    else flushFile(path);
+  }
+}
+
+export function flushFile(path: string): void {
+  const file = fs.openSync(path, "r+");
+  fs.fsyncSync(file);
+  fs.closeSync(file);
 }
 
 export function openPerdurePager(folder: string): Pager {
-  return openPager(new NodePlace(folder), "perdure.state", hasher, new NodeProcesses(folder));
+  return openPager(new NodePlace(folder), stateName, hasher, new NodeProcesses(folder));
 }
 
 export function openPerdure(folder: string, durable: boolean): Store {
@@ -141,11 +164,12 @@ export function openSqlite(folder: string, durable: boolean): Store {
 
 interface Level {
   open(): Promise<void>;
+  get(key: Uint8Array): Promise<Uint8Array>;
   batch(operations: object[], options: object): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function openLevel(folder: string, durable: boolean): Promise<Store> {
+export async function openLevelDatabase(folder: string): Promise<Level> {
   const { ClassicLevel } = peer<{ ClassicLevel: new (path: string, options: object) => Level }>(
     "classic-level",
   );
@@ -153,6 +177,11 @@ export async function openLevel(folder: string, durable: boolean): Promise<Store
   const options = { keyEncoding: "view", valueEncoding: "view", compression: false };
   const database = new ClassicLevel(join(folder, "level"), options);
   await database.open();
+  return database;
+}
+
+export async function openLevel(folder: string, durable: boolean): Promise<Store> {
+  const database = await openLevelDatabase(folder);
   return {
     commit: (changes) =>
       database.batch(
@@ -164,7 +193,7 @@ export async function openLevel(folder: string, durable: boolean): Promise<Store
 }
 
 /** Big-endian, so that keys sort as numbers. */
-function keyOf(block: number): Uint8Array {
+export function keyOf(block: number): Uint8Array {
   const key = new Uint8Array(4);
   new DataView(key.buffer).setUint32(0, block);
   return key;

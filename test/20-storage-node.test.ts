@@ -322,6 +322,43 @@ describe("the Node backend", () => {
       file.close();
     });
 
+    it("what was written at length, before anybody asks, and not what is little", async function () {
+      if (process.platform !== "linux") this.skip();
+      let begun = 0;
+      const file = openWith({
+        fdatasync: ((descriptor: number, done: fs.NoParamCallback) => {
+          begun++;
+          fs.fdatasync(descriptor, done);
+        }) as FileSystem["fdatasync"],
+      });
+      for (let i = 0; i < 1000; i++) {
+        file.write(0, new Uint8Array(4096));
+        file.flush();
+      }
+      assert.equal(begun, 0);
+      file.write(0, new Uint8Array(2 ** 26));
+      assert.ok(begun >= 3 && begun <= 8, `${begun} flushes of 64 MiB`);
+      await file.flushAsync?.();
+      file.close();
+    });
+
+    it("and lets no error of these go unreported", async function () {
+      if (process.platform !== "linux") this.skip();
+      for (const flush of [(file: Storage) => file.flush(), (file: Storage) => file.flushAsync?.()]) {
+        let begun = 0;
+        const file = openWith({
+          fdatasync: ((descriptor: number, done: fs.NoParamCallback) =>
+            begun++ === 0
+              ? setImmediate(() => done(systemError("EIO")))
+              : fs.fdatasync(descriptor, done)) as FileSystem["fdatasync"],
+        });
+        file.write(0, new Uint8Array(2 ** 21));
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        for (let again = 0; again < 2; again++) await expectCodeAsync("IO", (async () => flush(file))());
+        file.close();
+      }
+    });
+
     it("and keeps the descriptor until the last flush has ended", async () => {
       const before = openDescriptors();
       const callbacks: fs.NoParamCallback[] = [];

@@ -5,7 +5,6 @@
 import { PerdureError } from "../base/errors.js";
 import { MAX_NUMBER, SLOT_BYTES } from "../format/constants.js";
 import type { Decoded } from "../format/decoded.js";
-import { entryDigestOffset, entrySlot } from "../format/segment.js";
 import { selectSuperblock } from "../format/select.js";
 import { decodeSuperblock, encodeSuperblock, type Superblock } from "../format/superblock.js";
 import { BlockMap } from "./block-map.js";
@@ -15,7 +14,16 @@ import { type Replayed, replay } from "./replay.js";
 import { SlotSet } from "./slot-set.js";
 import { mark } from "./space.js";
 import type { StateFile } from "./state-file.js";
-import { cutTornTail, ensureRunsFit, type Segment, scanForLost, type Walk, walkHeaders } from "./walk.js";
+import {
+  blockExtents,
+  cutTornTail,
+  ensureRunsFit,
+  type Segment,
+  scanForLost,
+  type Walk,
+  walkHeaders,
+  wrongBlock,
+} from "./walk.js";
 import type { WriterState } from "./writer-state.js";
 
 const ZERO_SLOT = new Uint8Array(SLOT_BYTES);
@@ -160,18 +168,16 @@ function settle(state: WriterState, walk: Walk): void {
  * Verified as they are read for this: after a failed flush the system may have dropped what the walk still saw. That is no damage: the next opening walks to
  * an earlier commit.
  */
-function rewriteBlocks(file: StateFile, { header, view, entries }: Segment): void {
-  const bytes = new Uint8Array(SLOT_BYTES);
-  for (let i = 0; i < entries; i++) {
-    const slot = entrySlot(view, i);
-    if (slot === 0) continue;
-    file.readInto(slot, bytes);
-    if (!file.hasher.matches(bytes, view, entryDigestOffset(i))) {
+function rewriteBlocks(file: StateFile, segment: Segment): void {
+  for (const extent of blockExtents(segment)) {
+    const bytes = file.read(extent.slot, extent.count);
+    const wrong = wrongBlock(file, segment, extent, bytes);
+    if (wrong >= 0) {
       throw new PerdureError(
         "IO",
-        `${file.label}: a block of commit ${header.sequence} in slot ${slot} has changed while the file was opened; open it again`,
+        `${file.label}: a block of commit ${segment.header.sequence} in slot ${extent.slot + wrong} has changed while the file was opened; open it again`,
       );
     }
-    file.write(slot, bytes);
+    file.write(extent.slot, bytes);
   }
 }

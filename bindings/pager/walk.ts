@@ -199,29 +199,46 @@ function ensureBlocksInFile(file: StateFile, walk: Walk): Walk {
 /** Whether all blocks of a commit are as its header says. */
 export function blocksVerify(file: StateFile, segment: Segment): boolean {
   const slots = file.slots();
-  let at = 0;
-  while (at < segment.entries) {
-    const slot = entrySlot(segment.view, at);
-    if (slot === 0) {
-      at++;
-      continue;
-    }
-    let count = 1;
-    while (
-      count < CHUNK_SLOTS &&
-      at + count < segment.entries &&
-      entrySlot(segment.view, at + count) === slot + count
-    )
-      count++;
-    if (slot + count > slots) return false;
-    const bytes = file.read(slot, count);
-    for (let i = 0; i < count; i++) {
-      const block = bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
-      if (!file.hasher.matches(block, segment.view, entryDigestOffset(at + i))) return false;
-    }
-    at += count;
+  for (const extent of blockExtents(segment)) {
+    if (extent.slot + extent.count > slots) return false;
+    if (wrongBlock(file, segment, extent, file.read(extent.slot, extent.count)) >= 0) return false;
   }
   return true;
+}
+
+/** Blocks that follow each other in the file as they do in a commit's list: `count` of them from entry `entry` on. */
+export interface BlockExtent {
+  slot: number;
+  entry: number;
+  count: number;
+}
+
+/** All blocks of a commit, in extents that are small enough to be read at once. */
+export function* blockExtents({ view, entries }: Segment): Generator<BlockExtent, void> {
+  for (let entry = 0; entry < entries; ) {
+    const slot = entrySlot(view, entry);
+    let count = 1;
+    if (slot !== 0) {
+      const most = Math.min(CHUNK_SLOTS, entries - entry);
+      while (count < most && entrySlot(view, entry + count) === slot + count) count++;
+      yield { slot, entry, count };
+    }
+    entry += count;
+  }
+}
+
+/** Which of the blocks of `extent`, whose `bytes` these are, is not as the header says; -1 when all are. */
+export function wrongBlock(
+  file: StateFile,
+  { view }: Segment,
+  { entry, count }: BlockExtent,
+  bytes: Uint8Array,
+): number {
+  for (let i = 0; i < count; i++) {
+    const block = bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
+    if (!file.hasher.matches(block, view, entryDigestOffset(entry + i))) return i;
+  }
+  return -1;
 }
 
 /** A header above the end of a walk, whose `last flushed` proves that flushed commits are missing. */

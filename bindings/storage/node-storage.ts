@@ -31,8 +31,11 @@ export type FileSystem = Pick<
   | "realpathSync"
 >;
 
-/** Systems refuse or cut short what is near 2³¹ bytes. */
-const maxTransferBytes = 2 ** 30;
+/**
+ * So much goes in one call: small enough that the device is at work on what lies behind while the rest is still being copied (see
+ * `writeBehindBytes`), large enough that the calls cost nothing. Systems refuse or cut short what is near 2³¹ bytes.
+ */
+const maxTransferBytes = 2 ** 23;
 /** IOV_MAX of Linux and macOS. */
 const maxParts = 1024;
 /** Interrupted calls are made again this often, so that a broken file system cannot hold the program for ever. */
@@ -50,8 +53,9 @@ export class NodeStorage implements Storage {
   /** Bytes written since the system was last asked to write out, and how many times it was since the last flush in the foreground. */
   private unsentBytes = 0;
   private requests = { underWay: 0 };
-  /** The flushes that `write` has begun, all of them; fails when one has failed. */
-  private writtenBehind: Promise<void> = Promise.resolve();
+  /** The end of all flushes that `write` has begun, and why the first of them that failed did: no flush after it can succeed. */
+  private writtenBehind: Promise<unknown> = Promise.resolve();
+  private failedBehind: PerdureError | null = null;
 
   /**
    * Takes over descriptors of the open file `path`. `flushDescriptor` belongs to `flushAsync`; it is null when the
@@ -105,13 +109,13 @@ export class NodeStorage implements Storage {
         const count = this.fileSystem.writeSync(this.descriptor, from, done, length, offset + done);
         if (count === 0) throw zeroWriteError(this.path);
         done += count;
+        this.writeBehind(count);
       } catch (error) {
         if (!isInterrupted(error) || ++retries > maxRetries) {
           throw fileError(error, "write", this.path, "write");
         }
       }
     }
-    this.writeBehind(done);
   }
 
   writeParts(offset: number, parts: readonly Uint8Array[]): void {
@@ -159,6 +163,8 @@ export class NodeStorage implements Storage {
     } catch (error) {
       throw fileError(error, "flush", this.path, "write");
     }
+    // The system has told this description of a failed write-back itself; of other failures only the one that asked knows.
+    if (this.failedBehind) throw this.failedBehind;
     // What is under way has nothing left to write, although this thread may not have been told yet that it has ended.
     this.unsentBytes = 0;
     this.requests = { underWay: 0 };
@@ -169,6 +175,7 @@ export class NodeStorage implements Storage {
     if (this.flushDescriptor === null) return;
     this.unsentBytes = 0;
     await Promise.all([this.writtenBehind, this.flushOffThread(this.flushDescriptor)]);
+    if (this.failedBehind) throw this.failedBehind;
   }
 
   private async flushOffThread(descriptor: number): Promise<void> {
@@ -185,7 +192,7 @@ export class NodeStorage implements Storage {
     }
   }
 
-  /** Notes that bytes were written. An error of the flush that this begins is kept for `flushAsync`; `flush` is told of it by the system. */
+  /** Notes that bytes were written, and has the system begin to write out when it is time. */
   private writeBehind(bytes: number): void {
     const { requests, flushDescriptor } = this;
     this.unsentBytes += bytes;
@@ -193,9 +200,12 @@ export class NodeStorage implements Storage {
     if (flushDescriptor === null || flushDescriptor === this.descriptor) return;
     this.unsentBytes = 0;
     requests.underWay++;
-    const begun = this.flushOffThread(flushDescriptor).finally(() => requests.underWay--);
-    this.writtenBehind = Promise.all([this.writtenBehind, begun]).then(() => {});
-    this.writtenBehind.catch(() => {});
+    const begun = this.flushOffThread(flushDescriptor)
+      .catch((error: PerdureError) => {
+        this.failedBehind ??= error;
+      })
+      .finally(() => requests.underWay--);
+    this.writtenBehind = Promise.all([this.writtenBehind, begun]);
   }
 
   truncate(size: number): void {
