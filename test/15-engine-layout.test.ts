@@ -58,7 +58,7 @@ describe("engine: layout", () => {
   });
 
   it("numbers the states as the page does", () => {
-    const names = ["ABSENT", "EMPTY", "DISCARDED", "CLEAN", "DIRTY", "WATCHED", "WATCHED_DIRTY"];
+    const names = ["ABSENT", "EMPTY", "DISCARDED", "CLEAN", "WATCHED", "DIRTY", "WATCHED_DIRTY"];
     for (const [number, name] of names.entries()) {
       assert.equal(engineConstants[name], number);
       assert.ok(page.includes(`| ${number} \`${name}\` |`), name);
