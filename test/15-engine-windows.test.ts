@@ -77,6 +77,35 @@ describe("engine: windows", () => {
     });
   });
 
+  it("lose nothing, whichever block of an evicted one the host does not take", () => {
+    const everyBlock = Array.from({ length: clusterBlocks }, (_, i) => i);
+    for (const failing of everyBlock) {
+      const harness = EngineHarness.format();
+      const { windowOf } = harness.functions;
+      harness.view.setUint32(addresses.windowLimit, 8, true);
+      const address = windowOf(0) >>> 0;
+      for (const i of everyBlock) harness.write(address + i * blockBytes, new Uint8Array([i + 1]));
+      for (let cluster = 1; cluster < 8; cluster++) windowOf(cluster);
+      const { epoch } = harness;
+      harness.failIn = failing + 1;
+      assert.throws(() => windowOf(100), HostFailure);
+      harness.checkBarrier();
+      assert.equal(harness.epoch, epoch);
+      const expected = everyBlock.map((i) => (i < failing ? states.CLEAN : states.DIRTY));
+      assert.deepEqual(
+        everyBlock.map((i) => harness.stateOf(address / blockBytes + i)),
+        expected,
+      );
+      assert.equal(windowOf(0) >>> 0, address);
+      for (let cluster = 100; cluster < 120; cluster++) windowOf(cluster);
+      assert.equal(harness.spills, clusterBlocks, "a block was spilled twice, or not at all");
+      const again = windowOf(0) >>> 0;
+      for (const i of everyBlock) assert.equal(harness.read(again + i * blockBytes, 1)[0], i + 1);
+      harness.commit();
+      for (const i of everyBlock) assert.equal(harness.file.get(highBlock + i)?.[0], i + 1);
+    }
+  });
+
   it("never take away one of the last four", () => {
     withSeed("engine windows, held", (random) => {
       const harness = EngineHarness.format();
