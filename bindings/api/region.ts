@@ -31,8 +31,14 @@ export class Regions {
     }
     if (this.memory.readOnly || bytes === undefined)
       throw new PerdureError("NOT_FOUND", `there is no region ${JSON.stringify(name)}`);
-    const extent = takeExtent(this.memory.engine, bytes);
-    this.registry.set(name, extent);
+    const { engine } = this.memory;
+    const extent = takeExtent(engine, bytes);
+    try {
+      this.registry.set(name, extent);
+    } catch (error) {
+      if (engine.halt === null) engine.mutate(() => engine.core.functions.giveExtent(extent));
+      throw error;
+    }
     return new Region(this.memory, this.registry, name);
   }
 }
@@ -153,6 +159,9 @@ export class Region {
     if (bytes < before) this.clearTail(bytes, before);
     const clusters = clustersFor(engine, bytes);
     const { core } = engine;
+    // First what can be refused: LIMIT when there is more than one commit can give back.
+    const cut = clustersFor(engine, before) - clusters;
+    if (cut > 0) discardClusters(engine, this.firstCluster + clusters, cut);
     const result = engine.mutate(() => core.functions.resizeExtent(this.extent, clusters));
     if (result === core.constants.MUST_MOVE) this.move(bytes);
     else if (core.codeOf(result) !== null)
@@ -161,8 +170,6 @@ export class Region {
         `there is no room for ${bytes} bytes of region ${JSON.stringify(this.name)}`,
       );
     else setLength(engine, this.extent, bytes);
-    if (clusters < clustersFor(engine, before))
-      discardClusters(engine, this.firstCluster + clusters, clustersFor(engine, before) - clusters);
     this.find();
   }
 
@@ -172,9 +179,11 @@ export class Region {
     const { engine } = this;
     const clusters = clustersFor(engine, this.bytes);
     const { functions } = engine.core;
+    engine.ensureWritable();
+    // First what can be refused: LIMIT when there is more than one commit can give back.
+    discardClusters(engine, this.firstCluster, clusters);
     this.registry.delete(this.name);
     engine.mutate(() => functions.giveExtent(this.extent));
-    discardClusters(engine, this.firstCluster, clusters);
     this.dropped = true;
   }
 
