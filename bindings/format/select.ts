@@ -28,7 +28,10 @@ export function selectSuperblock(
   if (even.ok) return { newest: even.value, fallback: null };
   if (odd.ok) return { newest: odd.value, fallback: null };
   if (even.reason === "foreign" && odd.reason === "foreign") {
-    throw new PerdureError("CORRUPT", "not a perdure state file");
+    throw new PerdureError(
+      "CORRUPT",
+      "not a perdure state file; nothing was changed: choose another path, or restore a backup",
+    );
   }
   const why = `slot 0: ${even.message}; slot 1: ${odd.message}`;
   throw new PerdureError("CORRUPT", `both superblocks are damaged (${why})`);
