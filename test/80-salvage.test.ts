@@ -88,8 +88,9 @@ describe("salvage", () => {
       withSeed("salvage: bits", async (random) => {
         let missing = 0;
         let sum = 0;
-        for (const slot of sample.live) {
-          if (!deep && slot > 2 && !random.oneIn(10)) continue;
+        const first = deep ? 0 : random.below(16);
+        for (let i = first; i < sample.live.length; i += deep ? 1 : 16) {
+          const slot = sample.live[i];
           const damage = flipBit((slot * SLOT + random.below(SLOT)) * 8 + random.below(8));
           const saved = await salvage(damaged(sample, damage));
           const lost = judge(saved, sample, allowedMoments(sample, damage.slots), damage.what);
@@ -98,7 +99,7 @@ describe("salvage", () => {
           missing += lost;
           sum++;
         }
-        assert.ok(missing > 0 && missing < 32 * sum, `${missing} of ${sum}`);
+        assert.ok(missing < 32 * sum && (missing > 0 || !deep), `${missing} of ${sum}`);
       }));
   }
 
@@ -234,6 +235,7 @@ describe("salvage: what it refuses", () => {
     for (const { what, file } of lies) {
       for (const without of deep ? [[], [0, 1]] : [[]]) {
         const bytes = file.finish().slice();
+        if (!deep && bytes.length > 2 ** 20) continue;
         for (const slot of without) bytes.fill(0, slot * SLOT, (slot + 1) * SLOT);
         let code = "ok";
         try {

@@ -20,54 +20,74 @@ Exit codes:
 With --json a verb prints one JSON object, and errors as {"error": {"code", "message", "remedy"}}.
 Codes and shapes are described in docs/CLI.md.`;
 
+/** Where text goes. */
+export interface Output {
+  out(text: string): void;
+  errors(text: string): void;
+}
+
+const standardOutput: Output = {
+  out: (text) => void process.stdout.write(text),
+  errors: (text) => void process.stderr.write(text),
+};
+
 /** Runs the command line; returns the exit code. */
-export async function main(words: readonly string[]): Promise<number> {
+export async function main(words: readonly string[], output = standardOutput): Promise<number> {
+  const interruption = new AbortController();
+  const interrupt = () => interruption.abort();
+  // Once: a second Ctrl-C ends the program at once, as it would any other.
+  process.once("SIGINT", interrupt);
+  try {
+    return await run(words, output, interruption.signal);
+  } finally {
+    process.off("SIGINT", interrupt);
+  }
+}
+
+async function run(words: readonly string[], output: Output, signal: AbortSignal): Promise<number> {
   const end = words.indexOf("--");
   const json = (end < 0 ? words : words.slice(0, end)).includes("--json");
-  const interruption = new AbortController();
-  const { signal } = interruption;
   const task: Task = {
     signal,
     watch: (label, work) => watch(label, work, { signal, visible: !json && process.stderr.isTTY === true }),
     confirm: (question) => confirm(question, signal, json),
   };
-  // Once: a second Ctrl-C ends the program at once, as it would any other.
-  process.once("SIGINT", () => interruption.abort());
   let report: Report | null = null;
   const complaints: string[] = [];
+  const voice: Voice = { out: output.out, complain: (text) => complaints.push(text) };
   try {
-    await program(
-      async (verb, args, options) => {
-        report = await verb.run(task, args, options);
-      },
-      (text) => complaints.push(text),
-    ).parseAsync(words, { from: "user" });
+    await program(async (verb, args, options) => {
+      report = await verb.run(task, args, options);
+    }, voice).parseAsync(words, { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
     if (error instanceof CommanderError && error.code === "commander.help" && !json) {
-      process.stderr.write(complaints.join(""));
+      output.errors(complaints.join(""));
       return EXIT.usage;
     }
     const { told, exitCode } = tell(usage(error), signal);
-    if (json) print([JSON.stringify({ error: told }, null, 2)]);
-    else
-      process.stderr.write(
-        errorLines(told)
-          .map((line) => `${line}\n`)
-          .join(""),
-      );
+    if (json) output.out(joined([JSON.stringify({ error: told }, null, 2)]));
+    else output.errors(joined(errorLines(told)));
     return exitCode;
   }
   if (report === null) return EXIT.ok;
   const { json: object, text, problem } = report as Report;
-  print(json ? [JSON.stringify(object, null, 2)] : text);
+  output.out(joined(json ? [JSON.stringify(object, null, 2)] : text));
   return problem === true ? EXIT.problem : EXIT.ok;
+}
+
+const joined = (lines: readonly string[]): string => lines.map((line) => `${line}\n`).join("");
+
+/** How commander speaks. */
+interface Voice {
+  out(text: string): void;
+  complain(text: string): void;
 }
 
 type Runner = (verb: Verb, args: Arguments, options: Options) => Promise<void>;
 
-function program(run: Runner, complain: (text: string) => void): Command {
-  const root = configured(new Command("perdure"), complain)
+function program(run: Runner, voice: Voice): Command {
+  const root = configured(new Command("perdure"), voice)
     .description(reflowed(DESCRIPTION))
     .version(version(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this")
@@ -78,22 +98,16 @@ function program(run: Runner, complain: (text: string) => void): Command {
     const [group, word] = verb.name.includes(" ") ? verb.name.split(" ") : ["", verb.name];
     let parent = root;
     if (group !== "") {
-      parent = parents.get(group) ?? configured(root.command(group), complain).description(groups[group]);
+      parent = parents.get(group) ?? configured(root.command(group), voice).description(groups[group]);
       parents.set(group, parent);
     }
-    addVerb(parent, word, verb, run, complain);
+    addVerb(parent, word, verb, run, voice);
   }
   return root;
 }
 
-function addVerb(
-  parent: Command,
-  word: string,
-  verb: Verb,
-  run: Runner,
-  complain: (text: string) => void,
-): void {
-  const command = configured(parent.command(word), complain)
+function addVerb(parent: Command, word: string, verb: Verb, run: Runner, voice: Voice): void {
+  const command = configured(parent.command(word), voice)
     .summary(verb.summary)
     .description(reflowed(verb.description));
   for (const [name, meaning] of verb.arguments) command.argument(name, meaning);
@@ -115,22 +129,23 @@ function addVerb(
 /** Lines of a paragraph joined, so that the help breaks them where it is wide; indented lines stay. */
 const reflowed = (text: string): string => text.replace(/(?<=[^\n])\n(?=[^\n ])/g, " ");
 
-function configured(command: Command, complain: (text: string) => void): Command {
+function configured(command: Command, voice: Voice): Command {
   return command
     .exitOverride()
     .helpOption("-h, --help", "print this")
     .configureHelp({ sortSubcommands: false })
-    .configureOutput({ writeErr: complain, getErrHelpWidth: () => 100, getOutHelpWidth: () => 100 });
+    .configureOutput({
+      writeOut: voice.out,
+      writeErr: voice.complain,
+      getErrHelpWidth: () => 100,
+      getOutHelpWidth: () => 100,
+    });
 }
 
 function usage(error: unknown): unknown {
   if (!(error instanceof CommanderError)) return error;
   if (error.code === "commander.help") return new UsageError("a verb is missing");
   return new UsageError(error.message.replace(/^error: /, ""));
-}
-
-function print(lines: readonly string[]): void {
-  process.stdout.write(lines.map((line) => `${line}\n`).join(""));
 }
 
 /** From the package that this file belongs to, compiled or bundled. */

@@ -5,7 +5,8 @@ import type { Owner } from "../inspect/neighbours.js";
 
 const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
 
-export const count = (value: number): string => value.toLocaleString("en-US");
+/** With commas; the first `toLocaleString` of a process costs 50 ms. */
+export const count = (value: number): string => String(value).replace(/\B(?=(?:\d{3})+$)/g, ",");
 
 export const plural = (value: number, one: string): string =>
   `${count(value)} ${one}${value === 1 ? "" : "s"}`;
