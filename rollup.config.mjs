@@ -1,7 +1,11 @@
 // One minified ES module for each entry of the package, and its declarations beside it. The sources import nothing but each
-// other and Node's own modules, so joining what tsc has written is all there is to do.
+// other, Node's own modules and (the command line alone) the dependencies of the package, which stay imports. So joining what tsc has
+// written is all there is to do.
 
-import { cpSync, rmSync, statSync } from "node:fs";
+import { chmodSync, cpSync, readFileSync, rmSync, statSync } from "node:fs";
+import terser from "@rollup/plugin-terser";
+
+const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
 
 const declarations = {
   name: "declarations",
@@ -13,15 +17,14 @@ const declarations = {
       recursive: true,
       filter: (path) => statSync(path).isDirectory() || path.endsWith(".d.ts"),
     });
+    chmodSync("dist/cli.js", 0o755);
   },
 };
 
-import terser from "@rollup/plugin-terser";
-
 export default {
-  input: { index: "build/bindings/index.js" },
+  input: { index: "build/bindings/index.js", cli: "build/bindings/cli.js" },
   output: { dir: "dist", format: "es", chunkFileNames: "chunks/[name].js", hoistTransitiveImports: false },
-  external: /^node:/,
+  external: [/^node:/, ...Object.keys(dependencies)],
   treeshake: { moduleSideEffects: false },
   plugins: [declarations, terser({ module: true, ecma: 2020, compress: { passes: 2 } })],
   onwarn(warning) {

@@ -33,6 +33,14 @@ describe("structure check: sources", () => {
     assert.deepEqual(checkSources(files), []);
   });
 
+  it("accepts the packages of the command line there, and nowhere else", () => {
+    const text = importing("commander");
+    assert.deepEqual(checkSources([{ path: "bindings/cli/main.ts", text }]), []);
+    for (const path of ["bindings/index.ts", "bindings/pager/a.ts", "bindings/cli.ts"]) {
+      assert.deepEqual(checkSources([{ path, text }]), [`${path}: imports the package commander`]);
+    }
+  });
+
   it("finds an upward import in bindings", () => {
     const files = [
       { path: "bindings/base/bytes.ts", text: `${importing("../pager.js")}export const a = 1;\n` },

@@ -77,6 +77,51 @@ describe("copies", () => {
     copy.close();
   }
 
+  describe("backup by a reader", () => {
+    it("is of the commit that it sees, while its writer goes on and checkpoints", async () => {
+      commit(write(0, many));
+      create("a");
+      commit(write(7, 40));
+      const reader = new Reader(place, "state", hasher, machine.start());
+      const copied = model.copy();
+      const { sequence } = reader;
+      let steps = 0;
+      const backup = reader.backup(place, "backup", {
+        onProgress: () => {
+          steps++;
+          for (let i = 0; i < 3; i++) commit(write(400 * i, 30));
+          pager.checkpoint();
+        },
+      });
+      expectCode("BUSY", () => reader.refresh());
+      await backup;
+      assert.ok(steps > 3);
+      assert.equal(reader.refresh(), pager.sequence);
+      reader.close();
+      verifyCopy("backup", copied, sequence);
+    });
+
+    it("leaves nothing behind when it is stopped, or when what it sees is damaged", async () => {
+      commit(write(0, many));
+      pager.checkpoint();
+      const reader = new Reader(place, "state", hasher, machine.start());
+      const interruption = new AbortController();
+      const onProgress = () => interruption.abort(new Error("enough"));
+      const stopped = reader.backup(place, "backup", { signal: interruption.signal, onProgress });
+      await assert.rejects(stopped, /enough/);
+      const slot = reader.view().replayed.map.slotOf(many - 1);
+      const storage = place.open("state", "write");
+      const before = new Uint8Array(blockBytes);
+      storage.read(slot * blockBytes, before);
+      storage.write(slot * blockBytes, new Uint8Array(blockBytes));
+      await expectCodeAsync("CORRUPT", reader.backup(place, "backup"));
+      storage.write(slot * blockBytes, before);
+      storage.close();
+      reader.close();
+      assert.deepEqual(others(), [], "neither a copy nor a pin");
+    });
+  });
+
   describe("backup", () => {
     it("of an empty state, of a small one, and of blocks at every height", async () => {
       await pager.backup(place, "backup-1");

@@ -1,0 +1,28 @@
+/** The verbs, in the order of the help. */
+import type { Verb } from "./verb.js";
+import { backup } from "./verbs/backup.js";
+import { compact } from "./verbs/compact.js";
+import { dump } from "./verbs/dump.js";
+import { fsck } from "./verbs/fsck.js";
+import { inspect } from "./verbs/inspect.js";
+import { restore } from "./verbs/restore.js";
+import { createSnapshot, deleteSnapshot, listSnapshots } from "./verbs/snapshot.js";
+import { unlock } from "./verbs/unlock.js";
+
+export const verbs: readonly Verb[] = [
+  inspect,
+  fsck,
+  dump,
+  listSnapshots,
+  createSnapshot,
+  deleteSnapshot,
+  restore,
+  backup,
+  compact,
+  unlock,
+];
+
+/** First words of verbs of two words, with what they are about. */
+export const groups: Readonly<Record<string, string>> = {
+  snapshot: "list, create and delete the snapshots of a state",
+};
