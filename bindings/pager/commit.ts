@@ -86,6 +86,7 @@ export function commit(state: WriterState, own: readonly Change[], durable: bool
     writePieces(state, placement, staged ? parts.slice(0, 1) : parts, staged);
   } catch (cause) {
     state.voidHeader(digest, cause);
+    state.cutOffGrowth();
     throw cause;
   }
   const before = { sequence: state.sequence, digest: state.digest };

@@ -195,6 +195,17 @@ export class WriterState {
     return there.ok && there.value.digest === digest;
   }
 
+  /** Gives back what a failed write has added to the end of the file, where nothing of any commit lies: on a full disk it may be all the room there is. */
+  cutOffGrowth(): void {
+    const { storage } = this.file;
+    const end = this.fileSlots * SLOT_BYTES;
+    try {
+      if (this.failure === null && storage.size() > end) storage.truncate(end);
+    } catch {
+      // It stays; its slots are free, and will be used.
+    }
+  }
+
   /** Brings the retained reaches in line with the pins that exist now. */
   refreshPins(): void {
     const pins = this.listPins();
