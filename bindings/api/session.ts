@@ -191,8 +191,11 @@ export abstract class Session extends Accessors {
     this.renewAccess();
     for (const watch of [...this.engine.watches]) watch.lost();
     this.engine.watches.clear();
-    this.origin.close();
-    this.dispatchEvent(new Event("close"));
+    try {
+      this.origin.close();
+    } finally {
+      this.dispatchEvent(new Event("close"));
+    }
   }
 }
 

@@ -41,9 +41,17 @@ export class Snapshots<M> {
   /** Makes the memory what it was then, as a new commit. What was not committed is dropped; all snapshots stay. NOT_FOUND. */
   restore(name: string): void {
     const pager = this.writer("snapshots.restore()");
-    pager.restoreSnapshot(name);
-    this.memory.engine.halt = null;
-    this.memory.engine.showAnother();
+    const { engine } = this.memory;
+    const exists = pager.snapshots.some((each) => each.name === name);
+    try {
+      pager.restoreSnapshot(name);
+    } catch (error) {
+      // What was spilled is gone already, so the rest of what was not committed goes too.
+      if (exists) engine.rollback();
+      throw error;
+    }
+    engine.halt = null;
+    engine.showAnother();
   }
 
   /** Gives back what only this snapshot keeps. LOCKED while it is open. NOT_FOUND. */
