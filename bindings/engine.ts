@@ -257,8 +257,7 @@ export class Engine {
 
   /** False in a reader of an image in which nothing was committed yet. */
   isFormatted(): boolean {
-    const { core } = this;
-    return this.blockNow(core.constants.HEADER / BLOCK_BYTES) !== undefined;
+    return this.writer !== null || this.source.has(this.core.constants.HEADER / BLOCK_BYTES);
   }
 
   /** What a block of the low image has now; undefined for zeros. Brings nothing in. */
