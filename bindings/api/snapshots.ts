@@ -20,15 +20,18 @@ export class Snapshots<M> {
   /** Commits, and keeps the commit under a name. Costs what changed since the last checkpoint, not what the image has. */
   create(name: string): void {
     const pager = this.writer("snapshots.create()");
+    if (typeof name !== "string")
+      throw new PerdureError("INVALID_ARGUMENT", "the name of a snapshot is 1 to 1024 bytes of UTF-8");
     if (this.memory.engine.dirty) this.memory.commitNow(false);
     pager.createSnapshot(name);
   }
 
-  /** Sorted by name. */
+  /** Sorted by name, as JavaScript compares texts. */
   list(): SnapshotInfo[] {
     this.memory.ensureOpen();
     const { pager, reader } = this.memory.origin;
-    const entries = pager?.snapshots ?? reader?.snapshots ?? [];
+    const entries = [...(pager?.snapshots ?? reader?.snapshots ?? [])];
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     return entries.map(({ name, sequence, time }) => ({ name, sequence, createdAt: new Date(time) }));
   }
 
