@@ -30,7 +30,7 @@ export interface Listener {
 export class Engine {
   readonly core: Core;
   readonly watches = new Set<Watch>();
-  /** Changes when the image does as a whole: what was read of it before means nothing any more. */
+  /** Changes when the image does as a whole, and when a region is resized or dropped: what was read of where it lies means nothing any more. */
   generation = 0;
   private reason: PerdureError | null = null;
   private writer: Pager | null = null;
@@ -41,10 +41,7 @@ export class Engine {
     this.core = new Core(
       {
         fault: (block) => this.fault(block),
-        firstTouch: () => {
-          this.ensureWritable();
-          this.listener?.firstTouch();
-        },
+        firstTouch: () => this.listener?.firstTouch(),
         spill: (block) => this.spill(block),
       },
       options,
@@ -130,7 +127,7 @@ export class Engine {
     } catch (cause) {
       throw this.suspend(cause);
     }
-    if (core.renew()) this.listener?.accessChanged();
+    this.renew();
     return result;
   }
 
@@ -157,6 +154,7 @@ export class Engine {
 
   /** Nothing more is written before `rollback`. Returns the error to throw. */
   private suspend(cause: unknown): unknown {
+    this.renew();
     const suspended = new PerdureError(
       "SUSPENDED",
       "an error stopped a change half way; nothing is written until rollback()",
@@ -169,6 +167,11 @@ export class Engine {
   private explain(cause: unknown): unknown {
     if (!(cause instanceof WebAssembly.RuntimeError)) return cause;
     return new PerdureError("CORRUPT", `the image contradicts itself (${cause.message})`, { cause });
+  }
+
+  /** Memory may have grown in a call of the engine that is not over yet. */
+  private renew(): void {
+    if (this.core.renew()) this.listener?.accessChanged();
   }
 
   // Presence
@@ -190,6 +193,9 @@ export class Engine {
     if (overwrite) {
       const from = Math.ceil(address / BLOCK_BYTES);
       const to = Math.floor((address + bytes) / BLOCK_BYTES);
+      // Those that are kept in part come in first: an error then finds nothing given up.
+      if (first < from) this.bringIn(first, first);
+      if (last >= to) this.bringIn(last, last);
       const isLow = address >= constants.LOW_IMAGE;
       for (let block = from; isLow && block < to; block++)
         if (states[block] === constants.ABSENT) functions.discard(block, 1);
@@ -218,11 +224,13 @@ export class Engine {
 
   private fault(block: number): void {
     const { core } = this;
+    this.renew();
     this.source.read(core.imageBlock(block), 1, core.blocks(block, 1));
   }
 
   private spill(block: number): void {
     const { core } = this;
+    this.renew();
     this.pager.spill(core.imageBlock(block), core.blocks(block, 1));
   }
 
@@ -249,8 +257,7 @@ export class Engine {
 
   /** False in a reader of an image in which nothing was committed yet. */
   isFormatted(): boolean {
-    const { core } = this;
-    return this.blockNow(core.constants.HEADER / BLOCK_BYTES) !== undefined;
+    return this.writer !== null || this.source.has(this.core.constants.HEADER / BLOCK_BYTES);
   }
 
   /** What a block of the low image has now; undefined for zeros. Brings nothing in. */
@@ -296,10 +303,16 @@ export class Engine {
   /** After the image changed as a whole: the engine's own view of it, then what programs look at through views. */
   private resume(): void {
     this.generation++;
-    this.mount();
-    for (const watch of this.watches) this.reload(watch);
-    for (const watch of [...this.watches]) if (!this.isLive(watch)) this.lose(watch);
-    this.listener?.accessChanged();
+    try {
+      this.mount();
+      for (const watch of this.watches) this.reload(watch);
+      for (const watch of [...this.watches]) if (!this.isLive(watch)) this.lose(watch);
+    } catch (cause) {
+      // What views show may still be that of before, which must not be committed.
+      throw this.writer === null ? cause : this.suspend(cause);
+    } finally {
+      this.listener?.accessChanged();
+    }
   }
 
   private mount(): void {
@@ -334,18 +347,27 @@ export class Engine {
     const { core } = this;
     const [first, last] = blocksOf(watch);
     const others = [...this.watches].filter(({ writable }) => writable).map(blocksOf);
+    // Also while nothing may be written: what was stored waits with all else that is dirty for the commit or the rollback.
     for (let block = first; block <= last; block++) {
       if (others.some(([from, to]) => from <= block && block <= to)) continue;
       const isWatched = core.states[block] === core.constants.WATCHED;
-      const changed = isWatched && this.pager.differing(block, 1, core.blocks(block, 1)).length > 0;
-      core.functions.unwatch(block, changed ? 1 : 0);
+      core.functions.unwatch(block, isWatched && this.mayDiffer(block) ? 1 : 0);
     }
   }
 
-  /** Whether a program looks at any byte of this range through a view. */
+  /** True also when it cannot be told, because the file cannot be read. */
+  private mayDiffer(block: number): boolean {
+    try {
+      return this.pager.differing(block, 1, this.core.blocks(block, 1)).length > 0;
+    } catch {
+      return true;
+    }
+  }
+
+  /** Whether a program looks at any byte of this range through a view; one of no bytes looks at the byte where it is. */
   isWatched(address: number, bytes: number): boolean {
     for (const watch of this.watches)
-      if (watch.address < address + bytes && address < watch.address + watch.bytes) return true;
+      if (watch.address < address + bytes && address < watch.address + Math.max(watch.bytes, 1)) return true;
     return false;
   }
 

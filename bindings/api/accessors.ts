@@ -11,7 +11,10 @@
 const NOWHERE = 0x7fff_ffff;
 const NO_DATA = new DataView(new ArrayBuffer(0));
 
-/** Addresses are byte positions in the heap, integers below 2³²; values are little-endian at any alignment. */
+/**
+ * Addresses are byte positions in the heap, integers below 2³²; values are little-endian at any alignment. Anything else is INVALID_ADDRESS, except that a fraction is
+ * not always noticed: it then counts as its whole part.
+ */
 export abstract class Accessors extends EventTarget {
   /** @internal */
   protected data: DataView = NO_DATA;

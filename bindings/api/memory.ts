@@ -26,6 +26,8 @@ export class Memory extends Session {
   readonly roots: Roots;
   readonly snapshots: Snapshots<Memory>;
   private readonly regions: Regions;
+  /** What the engine has in memory is of this commit. A refresh that fails half way has moved the reader already. */
+  private shown: number;
 
   /** Made by `open`. @internal */
   constructor(engine: Engine, origin: MemoryOrigin, settings: Settings) {
@@ -33,6 +35,7 @@ export class Memory extends Session {
     this.roots = new Roots(this);
     this.snapshots = new Snapshots(this, (name) => origin.openSnapshot(name));
     this.regions = new Regions(this);
+    this.shown = this.sequence;
   }
 
   // Blocks of memory
@@ -104,7 +107,9 @@ export class Memory extends Session {
     options?: { writable?: boolean },
   ): View<T> {
     const address = this.addressOf(p);
-    const width = type.BYTES_PER_ELEMENT;
+    const width = type?.BYTES_PER_ELEMENT;
+    if (!(width >= 1))
+      throw new PerdureError("INVALID_ARGUMENT", "the type of a view is a typed array, such as Float64Array");
     if (!isSize(length)) throw sizeError(length);
     if (address % width !== 0)
       throw new PerdureError("INVALID_ALIGNMENT", `${p} is not at a multiple of ${width} bytes`);
@@ -170,9 +175,9 @@ export class Memory extends Session {
     this.ensureOpen();
     const { reader } = this.origin;
     if (reader === null) return this.sequence;
-    const before = reader.sequence;
     const now = reader.refresh();
-    if (now !== before) this.engine.showAnother();
+    if (now !== this.shown) this.engine.showAnother();
+    this.shown = now;
     return now;
   }
 

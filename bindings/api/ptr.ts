@@ -9,7 +9,8 @@ import { HEAP, type Session } from "./session.js";
 const STRING_LENGTH_BYTES = 4;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { fatal: true });
+/** A byte order mark at the front is part of the text. */
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export class Ptr {
   /** Made by `alloc`, `ptr` and the like. @internal */
@@ -140,6 +141,11 @@ export class Ptr {
     memory.write(address + STRING_LENGTH_BYTES, bytes);
   }
 
+  /** The address. */
+  toJSON(): number {
+    return this.address;
+  }
+
   toString(): string {
     return `Ptr(0x${this.address.toString(16)})`;
   }
@@ -160,8 +166,8 @@ export function readRef(memory: Session, address: number): Ptr | null {
 }
 
 export function writeRef(memory: Session, address: number, target: Ptr | null): void {
-  if (target !== null && target.memory !== memory)
-    throw new PerdureError("INVALID_ARGUMENT", "a pointer into another memory cannot be stored");
+  if (target !== null && (!(target instanceof Ptr) || target.memory !== memory))
+    throw new PerdureError("INVALID_ARGUMENT", "a pointer into this memory, or null, can be stored");
   memory.setU32(address + 4, 0);
   memory.setU32(address, target === null ? 0 : target.address);
 }

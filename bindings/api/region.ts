@@ -2,6 +2,7 @@
  * Regions: named bytes in high memory, as many as there are, seen through windows. A region is an extent of clusters; its name leads to the
  * extent's descriptor. A window that was used last is used again without being looked up, as long as no window has moved.
  */
+import { isZero } from "../base/bytes.js";
 import { PerdureError } from "../base/errors.js";
 import { LINEAR_BLOCKS } from "../core.js";
 import type { Engine } from "../engine.js";
@@ -18,7 +19,7 @@ export class Regions {
   private readonly registry: Registry;
 
   constructor(private readonly memory: Session) {
-    this.registry = new Registry(memory.engine, Kind.Region);
+    this.registry = new Registry(memory, Kind.Region);
   }
 
   open(name: string, bytes: number | undefined): Region {
@@ -54,7 +55,6 @@ export class Region {
   private cluster = -1;
   private window = 0;
   private epoch = -1;
-  private dropped = false;
 
   /** Made by `Memory.region`. @internal */
   constructor(
@@ -170,21 +170,20 @@ export class Region {
         `there is no room for ${bytes} bytes of region ${JSON.stringify(this.name)}`,
       );
     else setLength(engine, this.extent, bytes);
-    this.find();
+    engine.generation++;
   }
 
-  /** Gives its memory back; the name is free again. */
+  /** Gives its memory back; the name is free again, and leads to nothing until a region of that name is made. */
   drop(): void {
     this.ensureCurrent();
     const { engine } = this;
-    const clusters = clustersFor(engine, this.bytes);
-    const { functions } = engine.core;
     engine.ensureWritable();
+    const { functions } = engine.core;
     // First what can be refused: LIMIT when there is more than one commit can give back.
-    discardClusters(engine, this.firstCluster, clusters);
+    discardClusters(engine, this.firstCluster, clustersFor(engine, this.bytes));
     this.registry.delete(this.name);
     engine.mutate(() => functions.giveExtent(this.extent));
-    this.dropped = true;
+    engine.generation++;
   }
 
   // Inside
@@ -269,12 +268,10 @@ export class Region {
     if (write) this.engine.ensureWritable();
   }
 
-  /** After a rollback, a restore or a refresh it may be elsewhere, of another length, or gone. */
+  /** After a rollback, a restore or a refresh, or when it was resized or dropped, it may be elsewhere, of another length, or gone. */
   private ensureCurrent(): void {
-    if (this.generation === this.engine.generation && !this.dropped && this.memory.isOpen) return;
+    if (this.generation === this.engine.generation && this.memory.isOpen) return;
     this.memory.ensureOpen();
-    if (this.dropped && this.generation === this.engine.generation)
-      throw new PerdureError("NOT_FOUND", `region ${JSON.stringify(this.name)} was dropped`);
     this.find();
   }
 
@@ -282,14 +279,13 @@ export class Region {
     const { engine } = this;
     const entry = this.registry.find(this.name);
     if (entry === null)
-      throw new PerdureError("NOT_FOUND", `there is no region ${JSON.stringify(this.name)} in this commit`);
+      throw new PerdureError("NOT_FOUND", `there is no region ${JSON.stringify(this.name)} any more`);
     this.extent = entry.address;
     engine.ensure(this.extent, EXTENT.bytes, false);
     this.firstCluster = Number(engine.core.data.getBigUint64(this.extent + EXTENT.first, true));
     this.bytes = Number(engine.core.data.getBigUint64(this.extent + EXTENT.length, true));
     this.generation = engine.generation;
     this.cluster = -1;
-    this.dropped = false;
   }
 
   /** What is cut off within the last cluster that stays is made zeros, so that growing again shows zeros. */
@@ -310,7 +306,7 @@ export class Region {
     const target = new Region(this.memory, this.registry, this.name);
     for (let at = 0; at < length; at += COPY_BYTES) {
       const part = this.read(at, Math.min(COPY_BYTES, length - at));
-      if (part.some((byte) => byte !== 0)) target.write(at, part);
+      if (!isZero(part)) target.write(at, part);
     }
     engine.mutate(() => functions.giveExtent(old.extent));
     discardClusters(engine, old.first, old.clusters);

@@ -20,7 +20,8 @@ export interface NamedEntry {
 }
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** A byte order mark at the front is part of the text. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Offsets of an entry, and of a request in the exchange area. docs/ENGINE.md, "The registry". */
 const LAYOUT = 8;
@@ -28,10 +29,14 @@ const NAME_LENGTH = 28;
 const NAME = 32;
 
 export class Registry {
+  private readonly engine: Engine;
+
   constructor(
-    private readonly engine: Engine,
+    private readonly memory: Session,
     private readonly kind: Kind,
-  ) {}
+  ) {
+    this.engine = memory.engine;
+  }
 
   find(name: string): NamedEntry | null {
     const { functions } = this.engine.core;
@@ -43,8 +48,8 @@ export class Registry {
   set(name: string, address: number, layout = 0n): void {
     const { engine } = this;
     const { core } = engine;
-    engine.ensureWritable();
     const length = this.request(name);
+    engine.ensureWritable();
     const { EXCHANGE } = core.constants;
     core.data.setBigUint64(EXCHANGE, BigInt(address), true);
     core.data.setBigUint64(EXCHANGE + LAYOUT, layout, true);
@@ -56,8 +61,8 @@ export class Registry {
   delete(name: string): boolean {
     const { engine } = this;
     const { core } = engine;
-    engine.ensureWritable();
     const length = this.request(name);
+    engine.ensureWritable();
     const code = core.codeOf(engine.mutate(() => core.functions.registryDelete(this.kind, length)));
     if (code !== null && code !== "NOT_FOUND")
       throw new PerdureError(code, `${JSON.stringify(name)} cannot be deleted`);
@@ -65,6 +70,7 @@ export class Registry {
   }
 
   get size(): number {
+    this.memory.ensureOpen();
     const { functions } = this.engine.core;
     return this.engine.ask(() => functions.registryCount(this.kind));
   }
@@ -95,8 +101,9 @@ export class Registry {
     };
   }
 
-  /** Puts the name into the exchange area and returns its bytes. INVALID_ARGUMENT unless it has 1 … 1024. */
+  /** Puts the name into the exchange area and returns its bytes. INVALID_ARGUMENT unless it has 1 … 1024; CLOSED. */
   private request(name: string): number {
+    this.memory.ensureOpen();
     const { bytes, constants } = this.engine.core;
     const text = typeof name === "string" ? encoder.encode(name) : new Uint8Array(0);
     if (text.length === 0 || text.length > constants.NAME_BYTES_MAX || !isWellFormed(name)) {
@@ -123,13 +130,16 @@ export function layoutHash(engine: Engine, text: string): bigint {
   return out.getBigUint64(0, true) || 1n;
 }
 
-/** Named pointers: the places from which a program finds its data again. Like a Map, in the order of insertion. */
+/**
+ * Named pointers: the places from which a program finds its data again. Like a Map, in the order of insertion. An iteration goes over the names that
+ * there are when it begins, and passes over those that are deleted meanwhile.
+ */
 export class Roots implements Iterable<[string, Ptr]> {
   private readonly registry: Registry;
 
   /** @internal */
   constructor(private readonly memory: Session) {
-    this.registry = new Registry(memory.engine, Kind.Root);
+    this.registry = new Registry(memory, Kind.Root);
   }
 
   get size(): number {
@@ -157,15 +167,18 @@ export class Roots implements Iterable<[string, Ptr]> {
   }
 
   *keys(): IterableIterator<string> {
-    for (const { name } of this.registry.entries()) yield name;
+    for (const [name] of this.entries()) yield name;
   }
 
   *values(): IterableIterator<Ptr> {
-    for (const { address } of this.registry.entries()) yield new Ptr(this.memory, address);
+    for (const [, p] of this.entries()) yield p;
   }
 
   *entries(): IterableIterator<[string, Ptr]> {
-    for (const { name, address } of this.registry.entries()) yield [name, new Ptr(this.memory, address)];
+    for (const { name } of this.registry.entries()) {
+      const p = this.get(name);
+      if (p !== undefined) yield [name, p];
+    }
   }
 
   [Symbol.iterator](): IterableIterator<[string, Ptr]> {

@@ -67,6 +67,8 @@ export abstract class Session extends Accessors {
       accessChanged: () => this.renewAccess(),
       firstTouch: () => this.auto.schedule(),
     });
+    // A new file's first touch, by its formatting, was before anybody listened.
+    if (engine.dirty) this.auto.schedule();
   }
 
   /** Of the last commit; 0 in a new file. */
@@ -191,8 +193,11 @@ export abstract class Session extends Accessors {
     this.renewAccess();
     for (const watch of [...this.engine.watches]) watch.lost();
     this.engine.watches.clear();
-    this.origin.close();
-    this.dispatchEvent(new Event("close"));
+    try {
+      this.origin.close();
+    } finally {
+      this.dispatchEvent(new Event("close"));
+    }
   }
 }
 

@@ -20,15 +20,18 @@ export class Snapshots<M> {
   /** Commits, and keeps the commit under a name. Costs what changed since the last checkpoint, not what the image has. */
   create(name: string): void {
     const pager = this.writer("snapshots.create()");
+    if (typeof name !== "string")
+      throw new PerdureError("INVALID_ARGUMENT", "the name of a snapshot is 1 to 1024 bytes of UTF-8");
     if (this.memory.engine.dirty) this.memory.commitNow(false);
     pager.createSnapshot(name);
   }
 
-  /** Sorted by name. */
+  /** Sorted by name, as JavaScript compares texts. */
   list(): SnapshotInfo[] {
     this.memory.ensureOpen();
     const { pager, reader } = this.memory.origin;
-    const entries = pager?.snapshots ?? reader?.snapshots ?? [];
+    const entries = [...(pager?.snapshots ?? reader?.snapshots ?? [])];
+    entries.sort((a, b) => (a.name < b.name ? -1 : 1));
     return entries.map(({ name, sequence, time }) => ({ name, sequence, createdAt: new Date(time) }));
   }
 
@@ -41,9 +44,17 @@ export class Snapshots<M> {
   /** Makes the memory what it was then, as a new commit. What was not committed is dropped; all snapshots stay. NOT_FOUND. */
   restore(name: string): void {
     const pager = this.writer("snapshots.restore()");
-    pager.restoreSnapshot(name);
-    this.memory.engine.halt = null;
-    this.memory.engine.showAnother();
+    const { engine } = this.memory;
+    const exists = pager.snapshots.some((each) => each.name === name);
+    try {
+      pager.restoreSnapshot(name);
+    } catch (error) {
+      // What was spilled is gone already, so the rest of what was not committed goes too.
+      if (exists) engine.rollback();
+      throw error;
+    }
+    engine.halt = null;
+    engine.showAnother();
   }
 
   /** Gives back what only this snapshot keeps. LOCKED while it is open. NOT_FOUND. */

@@ -41,6 +41,7 @@ export interface NumberList extends Iterable<number> {
   readonly length: number;
   get(index: number): number;
   set(index: number, value: number): void;
+  toJSON(): number[];
 }
 
 export interface Struct<S extends Schema> {
@@ -76,7 +77,8 @@ const places = new WeakMap<object, Place>();
 const placeOf = (accessor: object): Place => places.get(accessor) as Place;
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+/** A byte order mark at the front is part of the text. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** Declares a struct. INVALID_ARGUMENT for a type that does not exist. */
 export function struct<const S extends Schema>(fields: S): Struct<S> {
@@ -98,7 +100,7 @@ export function struct<const S extends Schema>(fields: S): Struct<S> {
   }
   Object.defineProperty(prototype, "toJSON", {
     value(this: Record<string, unknown>) {
-      return Object.fromEntries(names.map((name) => [name, this[name]]));
+      return Object.fromEntries(names.map((name) => [name, jsonOf(this[name])]));
     },
   });
   const size = Math.ceil(end / align) * align;
@@ -138,10 +140,15 @@ export function struct<const S extends Schema>(fields: S): Struct<S> {
         );
       }
       const made = self.alloc(memory);
-      memory.roots.bind(name, made, hash);
-      const fieldsOfIt = self.at(memory, made);
-      initialize?.(fieldsOfIt);
-      return fieldsOfIt;
+      try {
+        const fieldsOfIt = self.at(memory, made);
+        initialize?.(fieldsOfIt);
+        memory.roots.bind(name, made, hash);
+        return fieldsOfIt;
+      } catch (error) {
+        if (memory.engine.halt === null) memory.release(made);
+        throw error;
+      }
     },
   };
   nested.set(self, (memory, address) => accessor(memory, address));
@@ -168,6 +175,9 @@ function fieldOf(name: string, type: FieldType): Field {
     `field ${JSON.stringify(name)}: there is no type ${JSON.stringify(type)}`,
   );
 }
+
+/** JSON has no integers of 64 bits: they are decimal text there. */
+const jsonOf = (value: unknown) => (typeof value === "bigint" ? String(value) : value);
 
 interface Scalar<T> {
   readonly bytes: number;
@@ -246,6 +256,9 @@ function listField(type: NumberType, length: number): Field {
       *[Symbol.iterator]() {
         for (let i = 0; i < length; i++) yield scalar.get(memory, addressOf(i));
       },
+      toJSON() {
+        return [...this];
+      },
     };
   };
   const set = (memory: Memory, at: number, values: unknown) => {
@@ -260,7 +273,13 @@ function listField(type: NumberType, length: number): Field {
 function structField(type: Struct<Schema>): Field {
   const make = nested.get(type) as (memory: Memory, address: number) => object;
   const get = (memory: Memory, at: number) => make(memory, at);
-  const set = (memory: Memory, at: number, values: unknown) => void Object.assign(make(memory, at), values);
+  const names = Object.keys(type.offsets);
+  const set = (memory: Memory, at: number, values: Record<string, unknown>) => {
+    if (typeof values !== "object" || values === null)
+      throw new PerdureError("INVALID_ARGUMENT", "a struct is set from an object with its fields");
+    const target = make(memory, at) as Record<string, unknown>;
+    for (const name of names) if (name in values) target[name] = values[name];
+  };
   return property(type.size, type.align, type.layout, get, set);
 }
 
