@@ -19,7 +19,6 @@ export interface Source {
   has(block: number): boolean;
 }
 
-/** What the engine tells its owner. */
 export interface Listener {
   /** The views of memory were renewed, or blocks are no longer as present or as dirty as they were. */
   accessChanged(): void;
@@ -33,6 +32,8 @@ export class Engine {
   /** Changes when the image does as a whole: what was read of it before means nothing any more. */
   generation = 0;
   private reason: PerdureError | null = null;
+  /** A view can be closed whatever the reason: then its block becomes dirty, or is reloaded by `rollback`. */
+  private isUnwatching = false;
   private writer: Pager | null = null;
   private source!: Source;
   private listener: Listener | null = null;
@@ -42,7 +43,7 @@ export class Engine {
       {
         fault: (block) => this.fault(block),
         firstTouch: () => {
-          this.ensureWritable();
+          if (!this.isUnwatching) this.ensureWritable();
           this.listener?.firstTouch();
         },
         spill: (block) => this.spill(block),
@@ -124,13 +125,15 @@ export class Engine {
   alloc(size: number, align: number, zero: number): number {
     if (this.reason !== null || this.writer === null) this.ensureWritable();
     const { core } = this;
+    const { data } = core;
     let result: number;
     try {
       result = core.functions.alloc(size, align, zero) >>> 0;
     } catch (cause) {
       throw this.suspend(cause);
     }
-    if (core.renew()) this.listener?.accessChanged();
+    core.renew();
+    if (core.data !== data) this.listener?.accessChanged();
     return result;
   }
 
@@ -155,8 +158,19 @@ export class Engine {
     }
   }
 
+  /** Runs several changes that belong together: when one fails, nothing more is written before `rollback`. */
+  changeAll<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (cause) {
+      throw this.suspend(cause);
+    }
+  }
+
   /** Nothing more is written before `rollback`. Returns the error to throw. */
   private suspend(cause: unknown): unknown {
+    this.core.renew();
+    if (this.reason?.code === "SUSPENDED") return cause;
     const suspended = new PerdureError(
       "SUSPENDED",
       "an error stopped a change half way; nothing is written until rollback()",
@@ -187,11 +201,13 @@ export class Engine {
     }
     this.ensureWritable();
     const { functions, states, constants } = this.core;
-    if (overwrite) {
+    if (overwrite && address >= constants.LOW_IMAGE) {
       const from = Math.ceil(address / BLOCK_BYTES);
       const to = Math.floor((address + bytes) / BLOCK_BYTES);
-      const isLow = address >= constants.LOW_IMAGE;
-      for (let block = from; isLow && block < to; block++)
+      // What is kept of the blocks at both ends comes first: when it cannot be read nothing has changed.
+      if (from > first) this.bringIn(first, first);
+      if (to <= last) this.bringIn(last, last);
+      for (let block = from; block < to; block++)
         if (states[block] === constants.ABSENT) functions.discard(block, 1);
     }
     if (last > first) this.bringIn(first, last);
@@ -250,7 +266,7 @@ export class Engine {
   /** False in a reader of an image in which nothing was committed yet. */
   isFormatted(): boolean {
     const { core } = this;
-    return this.blockNow(core.constants.HEADER / BLOCK_BYTES) !== undefined;
+    return this.blockNow(core.constants.HEADER / BLOCK_BYTES)?.some((byte) => byte !== 0) === true;
   }
 
   /** What a block of the low image has now; undefined for zeros. Brings nothing in. */
@@ -283,7 +299,6 @@ export class Engine {
   rollback(): void {
     this.pager.rollback();
     this.core.functions.revert();
-    this.reason = null;
     this.resume();
   }
 
@@ -296,9 +311,12 @@ export class Engine {
   /** After the image changed as a whole: the engine's own view of it, then what programs look at through views. */
   private resume(): void {
     this.generation++;
-    this.mount();
-    for (const watch of this.watches) this.reload(watch);
-    for (const watch of [...this.watches]) if (!this.isLive(watch)) this.lose(watch);
+    this.reason = null;
+    this.changeAll(() => {
+      this.mount();
+      for (const watch of this.watches) this.reload(watch);
+      for (const watch of [...this.watches]) if (!this.isLive(watch)) this.lose(watch);
+    });
     this.listener?.accessChanged();
   }
 
@@ -334,11 +352,24 @@ export class Engine {
     const { core } = this;
     const [first, last] = blocksOf(watch);
     const others = [...this.watches].filter(({ writable }) => writable).map(blocksOf);
-    for (let block = first; block <= last; block++) {
-      if (others.some(([from, to]) => from <= block && block <= to)) continue;
-      const isWatched = core.states[block] === core.constants.WATCHED;
-      const changed = isWatched && this.pager.differing(block, 1, core.blocks(block, 1)).length > 0;
-      core.functions.unwatch(block, changed ? 1 : 0);
+    this.isUnwatching = true;
+    try {
+      for (let block = first; block <= last; block++) {
+        if (others.some(([from, to]) => from <= block && block <= to)) continue;
+        const isWatched = core.states[block] === core.constants.WATCHED;
+        core.functions.unwatch(block, isWatched && this.differs(block) ? 1 : 0);
+      }
+    } finally {
+      this.isUnwatching = false;
+    }
+  }
+
+  /** Whether a block is not as in the last commit; also when that cannot be told. */
+  private differs(block: number): boolean {
+    try {
+      return this.pager.differing(block, 1, this.core.blocks(block, 1)).length > 0;
+    } catch {
+      return true;
     }
   }
 

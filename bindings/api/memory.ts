@@ -172,7 +172,7 @@ export class Memory extends Session {
     if (reader === null) return this.sequence;
     const before = reader.sequence;
     const now = reader.refresh();
-    if (now !== before) this.engine.showAnother();
+    if (now !== before || this.engine.halt !== null) this.engine.showAnother();
     return now;
   }
 

@@ -29,7 +29,9 @@ export class Snapshots<M> {
     this.memory.ensureOpen();
     const { pager, reader } = this.memory.origin;
     const entries = pager?.snapshots ?? reader?.snapshots ?? [];
-    return entries.map(({ name, sequence, time }) => ({ name, sequence, createdAt: new Date(time) }));
+    return entries
+      .map(({ name, sequence, time }) => ({ name, sequence, createdAt: new Date(time) }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Opens a snapshot for reading; close it when done. NOT_FOUND. */
@@ -41,9 +43,15 @@ export class Snapshots<M> {
   /** Makes the memory what it was then, as a new commit. What was not committed is dropped; all snapshots stay. NOT_FOUND. */
   restore(name: string): void {
     const pager = this.writer("snapshots.restore()");
-    pager.restoreSnapshot(name);
-    this.memory.engine.halt = null;
-    this.memory.engine.showAnother();
+    const { engine } = this.memory;
+    try {
+      pager.restoreSnapshot(name);
+    } catch (error) {
+      // What was spilled is dropped already, so the rest must be.
+      if (!(error instanceof PerdureError) || error.code !== "NOT_FOUND") engine.rollback();
+      throw error;
+    }
+    engine.showAnother();
   }
 
   /** Gives back what only this snapshot keeps. LOCKED while it is open. NOT_FOUND. */
