@@ -84,7 +84,7 @@ export class MemoryCampaign {
   }
 
   private async batch(): Promise<void> {
-    const { random, work, memory } = this;
+    const { random, work } = this;
     const choice = random.below(100);
     if (choice < 30) this.note("steps", () => this.manySteps());
     else if (choice < 45) this.note("commit", () => this.commit());
@@ -96,13 +96,17 @@ export class MemoryCampaign {
     else if (choice < 87) this.note("close", () => this.reopen(true));
     else if (choice < 90) this.note("kill", () => this.reopen(false));
     else this.note("snapshot views", () => this.useSnapshots());
+    const { sequence } = this.memory;
     if (this.shape.autoCommit) {
       await this.note("turn", async () => {
-        const hold = random.oneIn(3) ? memory.hold() : null;
-        await turn();
-        await turn();
-        if (hold === null && memory === work.memory) this.hasCommitted();
-        hold?.[Symbol.dispose]();
+        if (random.oneIn(3)) {
+          const hold = this.memory.hold();
+          this.manySteps();
+          await turn();
+          await turn();
+          assert.equal(this.memory.sequence, sequence);
+          hold[Symbol.dispose]();
+        }
         await turn();
         await turn();
         this.hasCommitted();

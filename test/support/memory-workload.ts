@@ -126,7 +126,10 @@ export class MemoryWorkload {
 
   private alloc(): void {
     const { random, state, options } = this;
-    if (state.blocks.size >= options.blocks) return this.release();
+    if (state.blocks.size >= options.blocks) {
+      this.release();
+      return;
+    }
     const size = Math.min(random.oneIn(3) ? random.below(600) : random.pick(SIZES), options.blockBytes);
     const align = random.oneIn(3) ? 1 << random.below(13) : 1;
     const zero = !random.oneIn(4);
@@ -152,7 +155,10 @@ export class MemoryWorkload {
     if (block === null) return;
     const size = Math.min(random.pick(SIZES), options.blockBytes);
     const p = this.memory.ptr(block);
-    if (this.isViewed(block)) return void expectCode("BUSY", () => this.memory.realloc(p, size));
+    if (this.isViewed(block)) {
+      expectCode("BUSY", () => this.memory.realloc(p, size));
+      return;
+    }
     const moved = this.refusable(() => this.memory.realloc(p, size));
     if (moved === null) return;
     const usable = this.memory.sizeOf(moved);
@@ -170,7 +176,10 @@ export class MemoryWorkload {
     const block = this.pickBlock();
     if (block === null) return;
     const p = this.memory.ptr(block);
-    if (this.isViewed(block)) return void expectCode("BUSY", () => this.memory.release(p));
+    if (this.isViewed(block)) {
+      expectCode("BUSY", () => this.memory.release(p));
+      return;
+    }
     this.memory.release(p);
     state.blocks.delete(block);
     this.dropRootsOf(block);
@@ -201,9 +210,13 @@ export class MemoryWorkload {
       const offset = random.below(size);
       const bytes = random.bytes(1 + random.below(Math.min(size - offset, 20_000)));
       memory.write(block + offset, bytes);
-      return state.write(block, offset, bytes);
+      state.write(block, offset, bytes);
+      return;
     }
-    if (size >= record.size && random.oneIn(4)) return this.writeRecord(block);
+    if (size >= record.size && random.oneIn(4)) {
+      this.writeRecord(block);
+      return;
+    }
     const type = random.pick(TYPES);
     if (size < type.bytes) return;
     // Often across the border of two blocks.
@@ -230,35 +243,41 @@ export class MemoryWorkload {
       case 0:
         fields.id = random.bits(32);
         data.setUint32(0, fields.id, true);
-        return put(offsets.id, 4);
+        put(offsets.id, 4);
+        return;
       case 1:
         fields.rank = random.bits(32) / 7;
         data.setFloat64(0, fields.rank, true);
-        return put(offsets.rank, 8);
+        put(offsets.rank, 8);
+        return;
       case 2: {
         const text = "an é name".slice(0, random.below(10));
         fields.name = text;
         assert.equal(fields.name, text);
         new TextEncoder().encodeInto(text, bytes);
-        return put(offsets.name, 20);
+        put(offsets.name, 20);
+        return;
       }
       case 3: {
         const index = random.below(5);
         fields.list.set(index, random.bits(16));
         data.setUint16(0, fields.list.get(index), true);
-        return put(offsets.list + 2 * index, 2);
+        put(offsets.list + 2 * index, 2);
+        return;
       }
       case 4: {
         const target = random.oneIn(4) ? null : memory.ptr(this.pickBlock()!);
         fields.link = target;
         assert.ok(fields.link === null ? target === null : fields.link.equals(target));
         data.setBigUint64(0, BigInt(target?.address ?? 0), true);
-        return put(offsets.link, 8);
+        put(offsets.link, 8);
+        return;
       }
       default:
         fields.big = 2n ** 64n - 1n - BigInt(random.bits(32));
         data.setBigUint64(0, fields.big, true);
-        return put(offsets.big, 8);
+        put(offsets.big, 8);
+        return;
     }
   }
 
@@ -285,7 +304,10 @@ export class MemoryWorkload {
   private writeRegion(): void {
     const { random, state, options } = this;
     const name = this.pickRegion();
-    if (name === null) return this.changeRegions();
+    if (name === null) {
+      this.changeRegions();
+      return;
+    }
     const region = this.handle(name);
     const { length } = state.regions.get(name)!;
     if (length === 0) return;
@@ -294,7 +316,8 @@ export class MemoryWorkload {
     if (random.oneIn(2)) {
       const bytes = random.bytes(1 + random.below(Math.min(length - offset, options.writeBytes)));
       region.write(offset, bytes);
-      return state.writeRegion(name, offset, bytes);
+      state.writeRegion(name, offset, bytes);
+      return;
     }
     const type = random.pick(TYPES);
     if (offset + type.bytes > length) return;
@@ -341,7 +364,8 @@ export class MemoryWorkload {
       const at = random.below(bytes);
       const part = random.bytes(1 + random.below(Math.min(bytes - at, 9000)));
       new Uint8Array(array.buffer, array.byteOffset, array.byteLength).set(part, at);
-      return state.write(block, offset + at, part);
+      state.write(block, offset + at, part);
+      return;
     }
     const block = this.pickBlock();
     if (block === null || this.views.length > 5) return;
