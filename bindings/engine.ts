@@ -4,9 +4,10 @@
  * Invariants. Memory and block states are what the source has, plus what is dirty. `halt`, when set, is why nothing may be written: after an
  * error that left a call of the engine half done (until `rollback`), after a commit that failed by itself (until one succeeds), or for good.
  */
-import { type ErrorCode, PerdureError } from "./base/errors.js";
+import { PerdureError } from "./base/errors.js";
 import { BLOCK_BYTES, Core, type CoreOptions } from "./core.js";
 import { addUnseenChanges, dirtyChanges } from "./engine/changes.js";
+import { explain, MOUNT_PROBLEMS } from "./engine/problems.js";
 import { blocksOf, type Watch } from "./engine/watch.js";
 import type { Pager } from "./pager/pager.js";
 
@@ -59,6 +60,8 @@ export class Engine {
     this.mount();
     this.listener = listener;
     listener.accessChanged();
+    // What makes a new image usable is the first thing to commit.
+    if (writer !== null && this.dirty) listener.firstTouch();
   }
 
   get pager(): Pager {
@@ -88,10 +91,14 @@ export class Engine {
 
   /** Whether anything would be part of a commit now. */
   get dirty(): boolean {
-    const { core } = this;
-    const { DIRTY_COUNT, DIRTY_WINDOWS } = core.constants;
-    const listed = core.data.getUint32(DIRTY_COUNT, true) > 0 || core.data.getUint32(DIRTY_WINDOWS, true) > 0;
-    return listed || this.hasWritableWatch() || this.writer?.hasPending === true;
+    const { data, constants } = this.core;
+    const listed = data.getUint32(constants.DIRTY_COUNT, true) > 0;
+    return (
+      listed ||
+      data.getUint32(constants.DIRTY_WINDOWS, true) > 0 ||
+      this.hasWritableWatch() ||
+      this.writer?.hasPending === true
+    );
   }
 
   /** Blocks that the next commit will write, without what changed under views and what was spilled. */
@@ -121,7 +128,7 @@ export class Engine {
     return result;
   }
 
-  /** The same for the two calls that matter most, without a closure. */
+  /** The same for the calls that matter most. */
   alloc(size: number, align: number, zero: number): number {
     if (this.reason !== null || this.writer === null) this.ensureWritable();
     const { core } = this;
@@ -149,12 +156,12 @@ export class Engine {
     return code;
   }
 
-  /** Calls a function that changes nothing. A trap there is damage in the image. */
+  /** Calls what changes nothing. A trap is damage. */
   ask(call: () => number): number {
     try {
       return call() >>> 0;
     } catch (cause) {
-      throw this.explain(cause);
+      throw explain(cause);
     }
   }
 
@@ -174,15 +181,10 @@ export class Engine {
     const suspended = new PerdureError(
       "SUSPENDED",
       "an error stopped a change half way; nothing is written until rollback()",
-      { cause: this.explain(cause) },
+      { cause: explain(cause) },
     );
     this.halt = suspended;
     return cause instanceof PerdureError ? cause : suspended;
-  }
-
-  private explain(cause: unknown): unknown {
-    if (!(cause instanceof WebAssembly.RuntimeError)) return cause;
-    return new PerdureError("CORRUPT", `the image contradicts itself (${cause.message})`, { cause });
   }
 
   // Presence
@@ -412,9 +414,3 @@ export class Engine {
     watch.lost();
   }
 }
-
-const MOUNT_PROBLEMS: { readonly [code in ErrorCode]?: string } = {
-  CORRUPT: "this file holds no image that the engine has written; look at it with `perdure inspect`",
-  VERSION: "the image was written by a newer version of the engine; upgrade the library",
-  OUT_OF_MEMORY: "the runtime has no room for the whole heap of this file",
-};
