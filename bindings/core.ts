@@ -1,8 +1,8 @@
 /**
  * The engine's Wasm instance and the views of its memory. It knows no files: a block that is not in memory is asked of the `Host`.
  *
- * Invariants. `bytes`, `data` and `states` show the memory as it is now: every call that can make it grow goes through `call`, which renews
- * them. Addresses and counts that come back from Wasm are made unsigned in `call` and nowhere else.
+ * Invariants. `bytes`, `data` and `states` show the memory as it is now: who calls what can make it grow renews them afterwards, and they are renewed
+ * before the host is asked for anything. Addresses and counts that come back from Wasm are made unsigned where they do.
  */
 import { type ErrorCode, PerdureError } from "./base/errors.js";
 import { engineWasmBase64 } from "./generated/engine-wasm.js";
@@ -124,9 +124,16 @@ export class Core {
     this.memory = newMemory(0);
     const env = {
       memory: this.memory,
-      fault: (block: number) => host.fault(block >>> 0),
+      // One call may make memory grow, and then need blocks.
+      fault: (block: number) => {
+        this.renew();
+        host.fault(block >>> 0);
+      },
       firstTouch: () => host.firstTouch(),
-      spill: (block: number) => host.spill(block >>> 0),
+      spill: (block: number) => {
+        this.renew();
+        host.spill(block >>> 0);
+      },
     };
     const instance = new WebAssembly.Instance(module, { env });
     // A plain object: the exports themselves are a frozen dictionary, and slower to call through.
@@ -145,15 +152,14 @@ export class Core {
     this.data.setUint32(WINDOW_LIMIT, windows, true);
   }
 
-  /** Renews the views when memory has grown; true when it has. */
-  renew(): boolean {
+  /** Renews the views when memory has grown. */
+  renew(): void {
     // Growth detaches what was; asking the memory itself for its buffer costs more than all the rest.
-    if (this.bytes !== undefined && this.bytes.length !== 0) return false;
+    if (this.bytes !== undefined && this.bytes.length !== 0) return;
     const { buffer } = this.memory;
     this.bytes = new Uint8Array(buffer);
     this.data = new DataView(buffer);
     this.states = new Uint8Array(buffer, this.constants.STATES, LINEAR_BLOCKS);
-    return true;
   }
 
   /** The bytes of some blocks, where they lie. */

@@ -4,9 +4,10 @@
  * Invariants. Memory and block states are what the source has, plus what is dirty. `halt`, when set, is why nothing may be written: after an
  * error that left a call of the engine half done (until `rollback`), after a commit that failed by itself (until one succeeds), or for good.
  */
-import { type ErrorCode, PerdureError } from "./base/errors.js";
+import { PerdureError } from "./base/errors.js";
 import { BLOCK_BYTES, Core, type CoreOptions } from "./core.js";
 import { addUnseenChanges, dirtyChanges } from "./engine/changes.js";
+import { explain, MOUNT_PROBLEMS } from "./engine/problems.js";
 import { blocksOf, type Watch } from "./engine/watch.js";
 import type { Pager } from "./pager/pager.js";
 
@@ -19,7 +20,6 @@ export interface Source {
   has(block: number): boolean;
 }
 
-/** What the engine tells its owner. */
 export interface Listener {
   /** The views of memory were renewed, or blocks are no longer as present or as dirty as they were. */
   accessChanged(): void;
@@ -55,6 +55,8 @@ export class Engine {
     this.mount();
     this.listener = listener;
     listener.accessChanged();
+    // What makes a new image usable is the first thing to commit.
+    if (writer !== null && this.dirty) listener.firstTouch();
   }
 
   get pager(): Pager {
@@ -84,10 +86,14 @@ export class Engine {
 
   /** Whether anything would be part of a commit now. */
   get dirty(): boolean {
-    const { core } = this;
-    const { DIRTY_COUNT, DIRTY_WINDOWS } = core.constants;
-    const listed = core.data.getUint32(DIRTY_COUNT, true) > 0 || core.data.getUint32(DIRTY_WINDOWS, true) > 0;
-    return listed || this.hasWritableWatch() || this.writer?.hasPending === true;
+    const { data, constants } = this.core;
+    const listed = data.getUint32(constants.DIRTY_COUNT, true) > 0;
+    return (
+      listed ||
+      data.getUint32(constants.DIRTY_WINDOWS, true) > 0 ||
+      this.hasWritableWatch() ||
+      this.writer?.hasPending === true
+    );
   }
 
   /** Blocks that the next commit will write, without what changed under views and what was spilled. */
@@ -117,17 +123,19 @@ export class Engine {
     return result;
   }
 
-  /** The same for the two calls that matter most, without a closure. */
+  /** The same for the calls that matter most. */
   alloc(size: number, align: number, zero: number): number {
     if (this.reason !== null || this.writer === null) this.ensureWritable();
     const { core } = this;
+    const { data } = core;
     let result: number;
     try {
       result = core.functions.alloc(size, align, zero) >>> 0;
     } catch (cause) {
       throw this.suspend(cause);
     }
-    this.renew();
+    core.renew();
+    if (core.data !== data) this.listener?.accessChanged();
     return result;
   }
 
@@ -143,35 +151,36 @@ export class Engine {
     return code;
   }
 
-  /** Calls a function that changes nothing. A trap there is damage in the image. */
+  /** Calls what changes nothing. A trap is damage. */
   ask(call: () => number): number {
     try {
       return call() >>> 0;
     } catch (cause) {
-      throw this.explain(cause);
+      throw explain(cause);
+    }
+  }
+
+  /** Runs several changes that belong together: when one fails, nothing more is written before `rollback`. */
+  changeAll<T>(body: () => T): T {
+    try {
+      return body();
+    } catch (cause) {
+      throw this.suspend(cause);
     }
   }
 
   /** Nothing more is written before `rollback`. Returns the error to throw. */
   private suspend(cause: unknown): unknown {
-    this.renew();
+    this.core.renew();
+    this.listener?.accessChanged();
+    if (this.reason?.code === "SUSPENDED") return cause;
     const suspended = new PerdureError(
       "SUSPENDED",
       "an error stopped a change half way; nothing is written until rollback()",
-      { cause: this.explain(cause) },
+      { cause: explain(cause) },
     );
     this.halt = suspended;
     return cause instanceof PerdureError ? cause : suspended;
-  }
-
-  private explain(cause: unknown): unknown {
-    if (!(cause instanceof WebAssembly.RuntimeError)) return cause;
-    return new PerdureError("CORRUPT", `the image contradicts itself (${cause.message})`, { cause });
-  }
-
-  /** Memory may have grown in a call of the engine that is not over yet. */
-  private renew(): void {
-    if (this.core.renew()) this.listener?.accessChanged();
   }
 
   // Presence
@@ -190,14 +199,13 @@ export class Engine {
     }
     this.ensureWritable();
     const { functions, states, constants } = this.core;
-    if (overwrite) {
+    if (overwrite && address >= constants.LOW_IMAGE) {
       const from = Math.ceil(address / BLOCK_BYTES);
       const to = Math.floor((address + bytes) / BLOCK_BYTES);
-      // Those that are kept in part come in first: an error then finds nothing given up.
-      if (first < from) this.bringIn(first, first);
-      if (last >= to) this.bringIn(last, last);
-      const isLow = address >= constants.LOW_IMAGE;
-      for (let block = from; isLow && block < to; block++)
+      // What is kept of the blocks at both ends comes first: when it cannot be read nothing has changed.
+      if (from > first) this.bringIn(first, first);
+      if (to <= last) this.bringIn(last, last);
+      for (let block = from; block < to; block++)
         if (states[block] === constants.ABSENT) functions.discard(block, 1);
     }
     if (last > first) this.bringIn(first, last);
@@ -224,13 +232,11 @@ export class Engine {
 
   private fault(block: number): void {
     const { core } = this;
-    this.renew();
     this.source.read(core.imageBlock(block), 1, core.blocks(block, 1));
   }
 
   private spill(block: number): void {
     const { core } = this;
-    this.renew();
     this.pager.spill(core.imageBlock(block), core.blocks(block, 1));
   }
 
@@ -290,7 +296,6 @@ export class Engine {
   rollback(): void {
     this.pager.rollback();
     this.core.functions.revert();
-    this.reason = null;
     this.resume();
   }
 
@@ -303,6 +308,7 @@ export class Engine {
   /** After the image changed as a whole: the engine's own view of it, then what programs look at through views. */
   private resume(): void {
     this.generation++;
+    this.reason = null;
     try {
       this.mount();
       for (const watch of this.watches) this.reload(watch);
@@ -403,9 +409,3 @@ export class Engine {
     watch.lost();
   }
 }
-
-const MOUNT_PROBLEMS: { readonly [code in ErrorCode]?: string } = {
-  CORRUPT: "this file holds no image that the engine has written; look at it with `perdure inspect`",
-  VERSION: "the image was written by a newer version of the engine; upgrade the library",
-  OUT_OF_MEMORY: "the runtime has no room for the whole heap of this file",
-};

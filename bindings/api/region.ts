@@ -2,9 +2,8 @@
  * Regions: named bytes in high memory, as many as there are, seen through windows. A region is an extent of clusters; its name leads to the
  * extent's descriptor. A window that was used last is used again without being looked up, as long as no window has moved.
  */
-import { isZero } from "../base/bytes.js";
 import { PerdureError } from "../base/errors.js";
-import { LINEAR_BLOCKS } from "../core.js";
+import { BLOCK_BYTES, LINEAR_BLOCKS } from "../core.js";
 import type { Engine } from "../engine.js";
 import { Kind, Registry } from "./roots.js";
 import type { Session } from "./session.js";
@@ -141,12 +140,25 @@ export class Region {
     return into;
   }
 
+  /** Over more than a cluster an error may leave it half done: then the memory is SUSPENDED. */
   write(offset: number, bytes: Uint8Array): void {
     if (!(bytes instanceof Uint8Array))
       throw new PerdureError("INVALID_ARGUMENT", "write takes a Uint8Array");
     this.verify(offset, bytes.length, true);
     const from = bytes.buffer === this.engine.core.bytes.buffer ? bytes.slice() : bytes;
-    this.each(offset, from.length, true, (part, done) => part.set(from.subarray(done, done + part.length)));
+    let written = 0;
+    const put = (part: Uint8Array, done: number) => {
+      part.set(from.subarray(done, done + part.length));
+      written = done + part.length;
+    };
+    try {
+      this.each(offset, from.length, true, put);
+    } catch (error) {
+      if (written === 0) throw error;
+      this.engine.changeAll(() => {
+        throw error;
+      });
+    }
   }
 
   /** Makes it longer, by zeros, or cuts it. */
@@ -156,21 +168,25 @@ export class Region {
     const { engine } = this;
     engine.ensureWritable();
     const before = this.bytes;
-    if (bytes < before) this.clearTail(bytes, before);
     const clusters = clustersFor(engine, bytes);
-    const { core } = engine;
-    // First what can be refused: LIMIT when there is more than one commit can give back.
     const cut = clustersFor(engine, before) - clusters;
+    const { core } = engine;
+    // What may be refused comes first.
     if (cut > 0) discardClusters(engine, this.firstCluster + clusters, cut);
-    const result = engine.mutate(() => core.functions.resizeExtent(this.extent, clusters));
+    const result = engine.changeAll(() => {
+      if (bytes < before) this.clearTail(bytes, before);
+      const code = engine.mutate(() => core.functions.resizeExtent(this.extent, clusters));
+      if (code === 0) setLength(engine, this.extent, bytes);
+      return code;
+    });
     if (result === core.constants.MUST_MOVE) this.move(bytes);
-    else if (core.codeOf(result) !== null)
+    else if (result !== 0)
       throw new PerdureError(
         "OUT_OF_MEMORY",
         `there is no room for ${bytes} bytes of region ${JSON.stringify(this.name)}`,
       );
-    else setLength(engine, this.extent, bytes);
-    engine.generation++;
+    this.changed();
+    this.find();
   }
 
   /** Gives its memory back; the name is free again, and leads to nothing until a region of that name is made. */
@@ -179,11 +195,12 @@ export class Region {
     const { engine } = this;
     engine.ensureWritable();
     const { functions } = engine.core;
-    // First what can be refused: LIMIT when there is more than one commit can give back.
     discardClusters(engine, this.firstCluster, clustersFor(engine, this.bytes));
-    this.registry.delete(this.name);
-    engine.mutate(() => functions.giveExtent(this.extent));
-    engine.generation++;
+    engine.changeAll(() => {
+      this.registry.delete(this.name);
+      engine.mutate(() => functions.giveExtent(this.extent));
+    });
+    this.changed();
   }
 
   // Inside
@@ -268,7 +285,12 @@ export class Region {
     if (write) this.engine.ensureWritable();
   }
 
-  /** After a rollback, a restore or a refresh, or when it was resized or dropped, it may be elsewhere, of another length, or gone. */
+  /** Other handles of this region look it up again. */
+  private changed(): void {
+    this.engine.generation++;
+  }
+
+  /** After a rollback, a restore, a refresh, or another handle's doing, it may be elsewhere, of another length, or gone. */
   private ensureCurrent(): void {
     if (this.generation === this.engine.generation && this.memory.isOpen) return;
     this.memory.ensureOpen();
@@ -302,14 +324,24 @@ export class Region {
     const extent = takeExtent(engine, bytes);
     const old = { extent: this.extent, first: this.firstCluster, clusters: clustersFor(engine, this.bytes) };
     const length = Math.min(this.bytes, bytes);
-    this.registry.set(this.name, extent);
-    const target = new Region(this.memory, this.registry, this.name);
-    for (let at = 0; at < length; at += COPY_BYTES) {
-      const part = this.read(at, Math.min(COPY_BYTES, length - at));
-      if (!isZero(part)) target.write(at, part);
-    }
-    engine.mutate(() => functions.giveExtent(old.extent));
-    discardClusters(engine, old.first, old.clusters);
+    engine.changeAll(() => {
+      this.registry.set(this.name, extent);
+      const target = new Region(this.memory, this.registry, this.name);
+      // However long it is: only what was written is copied.
+      const { CLUSTER_BLOCKS } = engine.core.constants;
+      const start = LINEAR_BLOCKS + old.first * CLUSTER_BLOCKS;
+      const written = engine.pager.written(start, old.clusters * CLUSTER_BLOCKS);
+      engine.core.eachDirtyInWindows((_, block) => {
+        if (block >= start && block < start + old.clusters * CLUSTER_BLOCKS) written.add(block, 1);
+      });
+      for (const { block, count } of written) {
+        const end = Math.min((block - start + count) * BLOCK_BYTES, length);
+        for (let at = (block - start) * BLOCK_BYTES; at < end; at += COPY_BYTES)
+          target.write(at, this.read(at, Math.min(COPY_BYTES, end - at)));
+      }
+      discardClusters(engine, old.first, old.clusters);
+      engine.mutate(() => functions.giveExtent(old.extent));
+    });
   }
 }
 
@@ -332,9 +364,13 @@ function clustersFor(engine: Engine, bytes: number): number {
   return Math.max(1, Math.ceil(bytes / engine.core.constants.CLUSTER_BYTES));
 }
 
+/** Refused (LIMIT, BUSY) it has changed nothing. */
 function discardClusters(engine: Engine, first: number, count: number): void {
-  const { CLUSTER_BLOCKS } = engine.core.constants;
+  const { constants, functions } = engine.core;
+  const { CLUSTER_BLOCKS } = constants;
   engine.pager.discard(LINEAR_BLOCKS + first * CLUSTER_BLOCKS, count * CLUSTER_BLOCKS);
+  // A window that went later would be spilled, and count.
+  engine.mutate(() => functions.dropClusters(first, count));
 }
 
 function verifyLength(bytes: number): void {

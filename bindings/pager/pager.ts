@@ -9,6 +9,7 @@ import { Operation } from "../format/operation.js";
 import type { Hasher } from "../hash/hasher.js";
 import type { Place } from "../storage/storage.js";
 import { BlockMap } from "./block-map.js";
+import { BlockRanges } from "./block-ranges.js";
 import { attempt, type CheckReport, checkAccounting } from "./check.js";
 import { checkpoint, type DirectoryChange } from "./checkpoint.js";
 import { type Change, commit, makeDurable } from "./commit.js";
@@ -87,6 +88,17 @@ export class Pager {
     this.ensureOpen();
     verifyBlocks(block, 1);
     return this.state.map.slotOf(block) !== 0;
+  }
+
+  /** Those of `count` blocks that may be something else than zeros: committed, or spilled since. */
+  written(block: number, count: number): BlockRanges {
+    this.ensureOpen();
+    verifyBlocks(block, count);
+    const { map, spilled } = this.state;
+    const found = new BlockRanges();
+    map.visitRange(block, block + count, (each) => found.add(each, 1));
+    for (const each of spilled.keys()) if (each >= block && each < block + count) found.add(each, 1);
+    return found;
   }
 
   /** Whether blocks were spilled that the next commit will list. */
@@ -199,26 +211,23 @@ export class Pager {
   /** A read-only look at a snapshot; it cannot be deleted until this is closed. */
   openSnapshot(name: string): SnapshotView {
     const { root, sequence } = this.snapshot(name);
-    const { file } = this.state;
-    const map = new BlockMap(file, root);
+    let { file } = this.state;
+    let map = new BlockMap(file, root);
     let open = true;
     this.openSnapshots.set(name, (this.openSnapshots.get(name) ?? 0) + 1);
+    const mapNow = () => {
+      if (!open || this.closed) throw new PerdureError("CLOSED", `snapshot "${name}" is closed`);
+      // A compaction has replaced the file.
+      if (this.state.file !== file) {
+        file = this.state.file;
+        map = new BlockMap(file, this.snapshot(name).root);
+      }
+      return map;
+    };
     return {
       sequence,
-      read: (block, count, into) => {
-        if (!open || this.closed) throw new PerdureError("CLOSED", `snapshot "${name}" is closed`);
-        readBlocks(
-          this.state.file,
-          this.state.file === file ? map : new BlockMap(this.state.file, this.snapshot(name).root),
-          block,
-          count,
-          into,
-        );
-      },
-      has: (block) => {
-        if (!open || this.closed) throw new PerdureError("CLOSED", `snapshot "${name}" is closed`);
-        return map.slotOf(block) !== 0;
-      },
+      read: (block, count, into) => readBlocks(this.state.file, mapNow(), block, count, into),
+      has: (block) => mapNow().slotOf(block) !== 0,
       close: () => {
         if (!open) return;
         open = false;

@@ -5,22 +5,30 @@ import type { Expectation } from "./crash-oracle.js";
 import type { Random } from "./random.js";
 import { describeOperation, type Operation, type SimulatedDisk } from "./simulated-disk.js";
 
+/** What is known of a history: numbers of its points, and whether the file is there for certain. */
+export interface Promised {
+  readonly durable: number;
+  readonly acknowledged: number;
+  readonly last: number;
+  readonly created: boolean;
+}
+
 /** The disk before an operation, and what may be found on it. */
-export interface Instant {
+export interface Instant<E extends Promised = Expectation> {
   readonly disk: SimulatedDisk;
-  readonly expectation: Expectation;
+  readonly expectation: E;
   readonly where: string;
 }
 
-export class Recorder {
+export class Recorder<E extends Promised = Expectation> {
   private mark = "";
-  private instants: Instant[] = [];
-  private cutWrites: Instant[] = [];
-  private before: { instant: Instant; logged: number } | null = null;
+  private instants: Instant<E>[] = [];
+  private cutWrites: Instant<E>[] = [];
+  private before: { instant: Instant<E>; logged: number } | null = null;
 
   constructor(
     private readonly disk: SimulatedDisk,
-    private readonly expect: () => Expectation,
+    private readonly expect: () => E,
     private readonly random: Random,
     /** One instant in so many is kept. */
     private readonly every = 1,
@@ -35,7 +43,7 @@ export class Recorder {
   }
 
   /** What was noted since it was last taken, and the present instant. */
-  take(): { instants: Instant[]; cutWrites: Instant[] } {
+  take(): { instants: Instant<E>[]; cutWrites: Instant<E>[] } {
     this.note(null);
     const { instants, cutWrites } = this;
     this.instants = [];
@@ -54,7 +62,7 @@ export class Recorder {
     if (mark !== this.mark) this.mark = mark;
     if (!changed && !writes) return;
     const where = operation === null ? "the end" : describeOperation(operation);
-    const instant: Instant = { disk: disk.kill(), expectation, where };
+    const instant: Instant<E> = { disk: disk.kill(), expectation, where };
     if (changed) this.instants.push(instant);
     if (writes) this.before = { instant, logged: disk.log.length };
   }
