@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { PerdureError } from "../../base/errors.js";
-import { openSync } from "../../index.js";
+import { type Memory, openSync } from "../../index.js";
 import type { Message } from "./messages.js";
 import { openSource, recordsOf, type Source, type SourceRecord } from "./source.js";
 import { Store } from "./store.js";
@@ -20,7 +20,20 @@ const PAUSE_MILLISECONDS = 5;
 async function ingest(path: string, statePath: string): Promise<void> {
   const source = openSource(path);
   const begun = performance.now();
-  using memory = openSync(statePath, { autoCommit: false });
+  const memory = openSync(statePath, { autoCommit: false });
+  try {
+    await addRecords(source, memory, begun);
+  } catch (error) {
+    // What was committed is safe. An error while closing would have the same reason, and hide it.
+    try {
+      memory.close();
+    } catch {}
+    throw error;
+  }
+  memory.close();
+}
+
+async function addRecords(source: Source, memory: Memory, begun: number): Promise<void> {
   const store = Store.open(memory, source);
   store.beginRun();
   const openMilliseconds = performance.now() - begun;

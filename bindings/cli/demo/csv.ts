@@ -45,16 +45,13 @@ async function* parsed<R>(
   const parser: Parser = parse(settings);
   const file = createReadStream(path, { start });
   file.on("error", (error) => parser.destroy(error));
-  let done = count;
   try {
-    for await (const each of file.pipe(parser) as AsyncIterable<Parsed<R>>) {
-      yield each;
-      done++;
-    }
+    yield* file.pipe(parser) as AsyncIterable<Parsed<R>>;
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
+    const record = count + Number(error.records) + 1;
     // Line numbers count from where reading began, so they would mislead.
-    throw malformed(path, done + 1, error.message.replace(/ (?:on|at) line \d+/g, ""), error);
+    throw malformed(path, record, error.message.replace(/ (?:on|at) line \d+/g, ""), error);
   } finally {
     file.destroy();
     parser.destroy();

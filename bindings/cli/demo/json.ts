@@ -79,6 +79,7 @@ export async function* readJsonArray(
     if (depth > 0) parts.add(chunk.subarray(start));
     position += chunk.length;
   }
+  if (depth > 0) throw parts.error("the file ends within it");
   if (expected !== "nothing more") throw parts.error(`expected ${expected}, but the file ends`);
 }
 

@@ -29,18 +29,21 @@ export interface Figures {
   fileBytes: number;
 }
 
+/** Fewer are added too quickly for a rate to mean anything. */
+const RATE_RECORDS_MIN = 1000;
+
 const count = (value: number): string => Math.round(value).toLocaleString("en-US");
 const plural = (value: number, one: string): string => `${count(value)} ${one}${value === 1 ? "" : "s"}`;
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`;
-export const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+const size = (bytes: number): string =>
+  bytes < 100_000 ? plural(bytes, "byte") : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 export function introLines({ path, bytes, format }: Source, kills: number): string[] {
   return [
-    `The records of ${path} (${format}, ${mebibytes(bytes)}) go into persistent memory.`,
+    `The records of ${path} (${format}, ${size(bytes)}) go into persistent memory.`,
     kills === 0
       ? "The process that adds them is not killed."
       : `The process that adds them is killed with SIGKILL ${plural(kills, "time")}, at random instants.`,
-    "",
   ];
 }
 
@@ -83,9 +86,13 @@ export function outcomeLines(outcome: Outcome, command: string): string[] {
       ...proof.problems.map((line) => `  ${line}`),
     ];
   const figures = figuresOf(outcome);
+  const runs =
+    proof.runs > 1
+      ? `${count(proof.runs)} runs, each from the last commit before it`
+      : plural(proof.runs, "run");
   const lines = [
     `Proven: each of the ${plural(proof.records, "record")} is in memory exactly once, in order (compared with the file byte by byte, ${seconds(proofMilliseconds)}).`,
-    `Proven: nothing started over (${plural(proof.runs, "run")}, each from the last commit before it; ${plural(proof.liveBlocks, "block")} of memory, not one more).`,
+    `Proven: nothing started over (${runs}; ${plural(proof.liveBlocks, "block")} of memory, not one more).`,
     "",
   ];
   const { kills, added } = figures;
@@ -103,12 +110,12 @@ export function outcomeLines(outcome: Outcome, command: string): string[] {
       `${seconds(figures.restartMilliseconds)}: ${each(figures.restartMilliseconds)} a kill, ${each(figures.openMilliseconds)} of them to open the state`,
     );
   }
-  if (added > 0)
+  if (added >= RATE_RECORDS_MIN)
     row(
       "records a second",
       `${count(figures.recordsPerSecond)}${kills === 0 ? "" : `; ${count(figures.recordsPerSecondWithKills)} with kills and restarts`}`,
     );
-  row("state file", mebibytes(figures.fileBytes));
+  row("state file", size(figures.fileBytes));
   lines.push("", "What to try next:");
   const next: [string, string][] = [
     [`${command} your.csv`, "your own records: CSV, TSV, JSON Lines or a JSON array"],

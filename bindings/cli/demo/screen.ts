@@ -30,7 +30,7 @@ export class Screen {
       this.show();
     } else if (this.done.percent >= this.percentTold + LINE_PERCENT) {
       this.percentTold = this.done.percent - (this.done.percent % LINE_PERCENT);
-      this.line(`  ${this.percentTold} %: ${this.done.records} records`);
+      this.line(`  ${this.done.percent} % of the file: ${this.done.records} committed`);
     }
   }
 

@@ -55,8 +55,21 @@ export function openSource(path: string): Source {
   }
 }
 
-/** INVALID_ARGUMENT names the record that is malformed. */
-export function recordsOf(source: Source, from: Cursor = START): AsyncIterable<SourceRecord> {
+/** INVALID_ARGUMENT names the record that is malformed; IO. */
+export async function* recordsOf(
+  source: Source,
+  from: Cursor = START,
+): AsyncGenerator<SourceRecord, void, undefined> {
+  try {
+    yield* readerOf(source, from);
+  } catch (cause) {
+    const { syscall, message } = cause as NodeJS.ErrnoException;
+    if (syscall === undefined) throw cause;
+    throw new PerdureError("IO", `${source.path} cannot be read: ${message}`, { cause });
+  }
+}
+
+function readerOf(source: Source, from: Cursor): AsyncIterable<SourceRecord> {
   switch (source.format) {
     case "CSV":
       return readCsv(source.path, ",", from);

@@ -9,10 +9,10 @@
  * batch, which moves the cursor too: so a batch is in memory and behind the cursor, or neither.
  */
 import { PerdureError } from "../../base/errors.js";
-import { type Accessor, type Memory, type Ptr, struct } from "../../index.js";
+import { type Memory, type Ptr, struct } from "../../index.js";
 import type { Cursor, Source, SourceRecord } from "./source.js";
 
-const Header = struct({
+export const Header = struct({
   /** Of the file that the records come from: its length, and its format. */
   sourceBytes: "f64",
   format: "char[16]",
@@ -28,12 +28,12 @@ const Header = struct({
   first: "ptr",
   last: "ptr",
 });
-const Chunk = struct({ next: "ptr", rows: "u32" });
-const Row = struct({ text: "ptr", bytes: "u32", run: "u32" });
+export const Chunk = struct({ next: "ptr", rows: "u32" });
+export const Row = struct({ text: "ptr", bytes: "u32", run: "u32" });
 
 /** So that a chunk has 64 KiB. */
 const ROWS_PER_CHUNK = (65536 - Chunk.size) / Row.size;
-const ROOT = "demo";
+export const ROOT = "demo";
 
 export interface StoredRecord {
   /** UTF-8. */
@@ -45,7 +45,7 @@ export interface StoredRecord {
 export class Store {
   private constructor(
     private readonly memory: Memory,
-    private readonly header: Accessor<HeaderSchema>,
+    private readonly header: ReturnType<typeof Header.at>,
   ) {}
 
   /** Creates or resumes. INVALID_ARGUMENT when the memory was filled from something else. */
@@ -139,7 +139,5 @@ export class Store {
     return made;
   }
 }
-
-type HeaderSchema = typeof Header extends { root(...args: never[]): Accessor<infer S> } ? S : never;
 
 const rowOf = (chunk: Ptr, i: number): Ptr => chunk.add(Chunk.size + i * Row.size);
