@@ -1,7 +1,7 @@
 /** CSV: the first record names the columns, each other one becomes an object of them. */
 import { createReadStream } from "node:fs";
 import { CsvError, type Info, type Options, type Parser, parse } from "csv-parse";
-import { type Cursor, malformed, RECORD_BYTES_MAX, type SourceRecord } from "./source.js";
+import { type Cursor, malformed, RECORD_BYTES_MAX, type SourceRecord } from "./record.js";
 
 interface Parsed<R> {
   record: R;

@@ -1,6 +1,6 @@
 /** JSON Lines, and one JSON array of objects that may be of any size: its elements are found by their brackets, then parsed one by one. */
 import { createReadStream } from "node:fs";
-import { type Cursor, malformed, RECORD_BYTES_MAX, type SourceRecord } from "./source.js";
+import { type Cursor, malformed, RECORD_BYTES_MAX, type SourceRecord } from "./record.js";
 
 const NEWLINE = 0x0a;
 const QUOTE = 0x22;

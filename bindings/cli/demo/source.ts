@@ -7,13 +7,9 @@ import { extname } from "node:path";
 import { PerdureError } from "../../base/errors.js";
 import { readCsv } from "./csv.js";
 import { readJsonArray, readJsonLines } from "./json.js";
+import { type Cursor, type SourceRecord, START } from "./record.js";
 
-export interface SourceRecord {
-  /** JSON; the same record has the same text whenever it is read. */
-  readonly text: string;
-  /** Byte offset after it. */
-  readonly end: number;
-}
+export type { Cursor, SourceRecord } from "./record.js";
 
 export type Format = "CSV" | "TSV" | "JSON Lines" | "JSON array";
 
@@ -22,17 +18,6 @@ export interface Source {
   readonly bytes: number;
   readonly format: Format;
 }
-
-/** A place in a source: so many records were read, up to this byte. */
-export interface Cursor {
-  readonly records: number;
-  readonly offset: number;
-}
-
-export const START: Cursor = { records: 0, offset: 0 };
-
-/** Longer ones are taken for a quotation mark that is missing. */
-export const RECORD_BYTES_MAX = 16 * 2 ** 20;
 
 /** NOT_FOUND, IO, INVALID_ARGUMENT for what is no file. */
 export function openSource(path: string): Source {
@@ -80,12 +65,6 @@ function readerOf(source: Source, from: Cursor): AsyncIterable<SourceRecord> {
     case "JSON array":
       return readJsonArray(source.path, from);
   }
-}
-
-export function malformed(path: string, record: number, why: string, cause?: unknown): PerdureError {
-  return new PerdureError("INVALID_ARGUMENT", `${path}: record ${record.toLocaleString("en-US")}: ${why}`, {
-    cause,
-  });
 }
 
 /** By the name, and by the first character where the name says nothing. */
