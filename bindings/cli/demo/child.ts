@@ -2,6 +2,7 @@
  * The process that adds records, and that is killed: `child.js <source> <state>`. It goes on where the cursor in the state is, and knows
  * nothing of how often it was killed before.
  */
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PerdureError } from "../../base/errors.js";
 import { type Memory, openSync } from "../../index.js";
@@ -44,7 +45,9 @@ async function addRecords(source: Source, memory: Memory, begun: number): Promis
   for await (const batch of batchesOf(source, store)) {
     store.append(batch);
     workMilliseconds += performance.now() - since;
+    const heard = once(process, "message");
     tell({ kind: "committed", ...store.cursor, workMilliseconds });
+    await heard;
     if (source.bytes < SMALL_BYTES) await sleep(PAUSE_MILLISECONDS);
     since = performance.now();
   }

@@ -1,4 +1,7 @@
-/** What the process that adds records tells the one that has started it. */
+/**
+ * What the process that adds records tells the one that has started it. It waits for an answer after each commit, so that it is not at its end
+ * before a parent that gets little time can kill it.
+ */
 import type { ErrorCode } from "../../base/errors.js";
 
 export type Message =

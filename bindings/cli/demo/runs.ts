@@ -96,6 +96,8 @@ function runOnce(
         run.acknowledgedRecords = message.records;
         run.workMilliseconds = message.workMilliseconds;
         onProgress(message.records, message.offset);
+        // Without an answer of its own: to one that was killed it cannot be delivered.
+        if (child.connected) child.send("heard", () => {});
         if (message.offset < killAfter || timer !== undefined) break;
         timer = setTimeout(() => {
           run.wasKilled = child.kill("SIGKILL");
