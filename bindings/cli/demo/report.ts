@@ -1,0 +1,130 @@
+/** What was done and proven, in lines for people. */
+import type { Proof } from "./proof.js";
+import type { Run } from "./runs.js";
+import type { Source } from "./source.js";
+
+export interface Outcome {
+  source: Source;
+  state: string;
+  /** Whether the state stays where it is. */
+  isKept: boolean;
+  runs: Run[];
+  proof: Proof;
+  /** From the first process to the end of the last one. */
+  ingestMilliseconds: number;
+  proofMilliseconds: number;
+}
+
+export interface Figures {
+  records: number;
+  added: number;
+  commits: number;
+  kills: number;
+  /** Records found after each kill. */
+  found: number[];
+  restartMilliseconds: number;
+  openMilliseconds: number;
+  recordsPerSecond: number;
+  recordsPerSecondWithKills: number;
+  fileBytes: number;
+}
+
+/** Fewer are added too quickly for a rate to mean anything. */
+const RATE_RECORDS_MIN = 1000;
+
+const count = (value: number): string => Math.round(value).toLocaleString("en-US");
+const plural = (value: number, one: string): string => `${count(value)} ${one}${value === 1 ? "" : "s"}`;
+const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`;
+const size = (bytes: number): string =>
+  bytes < 100_000 ? plural(bytes, "byte") : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+
+export function introLines({ path, bytes, format }: Source, kills: number): string[] {
+  return [
+    `The records of ${path} (${format}, ${size(bytes)}) go into persistent memory.`,
+    kills === 0
+      ? "The process that adds them is not killed."
+      : `The process that adds them is killed with SIGKILL ${plural(kills, "time")}, at random instants.`,
+  ];
+}
+
+export function runLine({
+  number,
+  foundRecords,
+  acknowledgedRecords,
+  wasKilled,
+  lifeMilliseconds,
+}: Run): string {
+  const begin = foundRecords === 0 ? "begins" : `goes on after record ${count(foundRecords)}`;
+  const end = wasKilled ? "killed" : "done";
+  return `  run ${number} ${begin}, ${end} after ${seconds(lifeMilliseconds)}: ${count(acknowledgedRecords)} records committed`;
+}
+
+export function figuresOf({ runs, proof, ingestMilliseconds }: Outcome): Figures {
+  const restarts = runs.filter((_, i) => i > 0 && runs[i - 1].wasKilled);
+  const sum = (of: readonly Run[], figure: (run: Run) => number): number =>
+    of.reduce((total, run) => total + figure(run), 0);
+  const added = runs.length === 0 ? 0 : runs[runs.length - 1].acknowledgedRecords - runs[0].foundRecords;
+  return {
+    records: proof.records,
+    added,
+    commits: proof.commits,
+    kills: runs.filter((run) => run.wasKilled).length,
+    found: restarts.map((run) => run.foundRecords),
+    restartMilliseconds: sum(restarts, (run) => run.startMilliseconds),
+    openMilliseconds: sum(restarts, (run) => run.openMilliseconds),
+    recordsPerSecond: (1000 * added) / sum(runs, (run) => run.workMilliseconds),
+    recordsPerSecondWithKills: (1000 * added) / ingestMilliseconds,
+    fileBytes: proof.fileBytes,
+  };
+}
+
+export function outcomeLines(outcome: Outcome, command: string): string[] {
+  const { source, proof, proofMilliseconds, state, isKept } = outcome;
+  if (proof.problems.length > 0)
+    return [
+      `NOT PROVEN: ${state} does not hold the records of ${source.path}:`,
+      ...proof.problems.map((line) => `  ${line}`),
+    ];
+  const figures = figuresOf(outcome);
+  const runs =
+    proof.runs > 1
+      ? `${count(proof.runs)} runs, each from the last commit before it`
+      : plural(proof.runs, "run");
+  const lines = [
+    `Proven: each of the ${plural(proof.records, "record")} is in memory exactly once, in order (compared with the file byte by byte, ${seconds(proofMilliseconds)}).`,
+    `Proven: nothing started over (${runs}; ${plural(proof.liveBlocks, "block")} of memory, not one more).`,
+    "",
+  ];
+  const { kills, added } = figures;
+  const row = (name: string, value: string): void => void lines.push(`  ${name.padEnd(18)} ${value}`);
+  row("records", count(figures.records));
+  row("commits", `${count(figures.commits)}, each on the device before the next one began`);
+  row(
+    "kills survived",
+    kills === 0 ? "0" : `${kills}; records found after them: ${figures.found.map(count).join(" · ")}`,
+  );
+  if (kills > 0) {
+    const each = (total: number): string => `${(total / kills).toFixed(0)} ms`;
+    row(
+      "time lost",
+      `${seconds(figures.restartMilliseconds)}: ${each(figures.restartMilliseconds)} a kill, ${each(figures.openMilliseconds)} of them to open the state`,
+    );
+  }
+  if (added >= RATE_RECORDS_MIN)
+    row(
+      "records a second",
+      `${count(figures.recordsPerSecond)}${kills === 0 ? "" : `; ${count(figures.recordsPerSecondWithKills)} with kills and restarts`}`,
+    );
+  row("state file", size(figures.fileBytes));
+  lines.push("", "What to try next:");
+  const next: [string, string][] = [
+    [`${command} your.csv`, "your own records: CSV, TSV, JSON Lines or a JSON array"],
+    [`${command} --kills 20`, "more kills"],
+  ];
+  if (!isKept)
+    next.push([`${command} --state demo.state`, "keep the state; after a Ctrl-C the same command goes on"]);
+  else next.push(["the same again", "finds everything in place, and proves it again"]);
+  const width = Math.max(...next.map(([what]) => what.length));
+  for (const [what, meaning] of next) lines.push(`  ${what.padEnd(width)}   ${meaning}`);
+  return lines;
+}

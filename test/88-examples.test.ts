@@ -1,0 +1,85 @@
+// Each example runs twice in an empty directory, as its header says, and its second run goes on where the first ended.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type TemporaryDirectory, temporaryDirectory } from "./support/temporary-directory.js";
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+
+/** What an example prints in its runs, one after the other; each must match all of its patterns. */
+const examples: Readonly<Record<string, readonly (readonly RegExp[])[]>> = {
+  counter: [[/^This program has run 1 time\.$/m], [/^This program has run 2 times\.$/m]],
+  "ring-buffer": [
+    [
+      /^Created a new log\.$/m,
+      /^2172 bytes were written in 1 run\.$/m,
+      /the last 120 lines, from "run 1, reading 1" to "run 1, reading 120"/,
+    ],
+    [
+      /^Resuming the log at Ptr\(0x\w+\), after 2172 bytes\.$/m,
+      /^4344 bytes were written in 2 runs\.$/m,
+      /the last \d+ lines, from "run 1, reading (?!1")\d+" to "run 2, reading 120"/,
+    ],
+  ],
+  "pointer-arithmetic": [
+    [/sensor 0: 1000 samples, mean 20\.00; the newest, \S+, lies 4012 bytes into/, /sensor 7: 1000 samples/],
+    [/sensor 0: 2000 samples, mean 20\.00; the newest, \S+, lies 8012 bytes into/, /sensor 7: 2000 samples/],
+  ],
+  "app-state": [
+    [
+      /^A new list: 0 tasks \[\]$/m,
+      /^Rolled back \(changed my mind\): 2 tasks \[1 done, 2\]$/m,
+      /^Cleared: 0 tasks \[\]$/m,
+      /^In the snapshot there are still 2, the newest: "Write a program"$/m,
+      /^Back in time: 2 tasks \[1 done, 2\]$/m,
+    ],
+    [/^Resumed: 2 tasks \[1 done, 2\]$/m, /^Back in time: 4 tasks \[1 done, 2, 3 done, 4\]$/m],
+  ],
+  embeddings: [
+    [/^Computed and committed 10000 embeddings in \d+ ms\.$/m, / {2}0\.741 {2}golden lantern shines$/m],
+    [/^Opened 10000 embeddings in \d+ ms\.$/m, / {2}0\.741 {2}golden lantern shines$/m],
+  ],
+};
+
+describe("examples", function () {
+  this.timeout(60_000);
+  let directory: TemporaryDirectory;
+  beforeEach(() => {
+    directory = temporaryDirectory();
+  });
+  afterEach(() => directory.remove());
+
+  for (const [name, runs] of Object.entries(examples)) {
+    it(`${name} goes on where it ended`, () => {
+      for (const patterns of runs) {
+        const output = execFileSync(process.execPath, [join(root, "build/examples", `${name}.js`)], {
+          cwd: directory.path,
+          encoding: "utf8",
+        });
+        for (const pattern of patterns) assert.match(output, pattern);
+      }
+      assert.deepEqual(readdirSync(directory.path), [`${name}.state`], "what is left in the directory");
+    });
+  }
+
+  it("each is here, is short, says how to run it, and imports nothing but perdure", () => {
+    const files = readdirSync(join(root, "examples")).filter((file) => file.endsWith(".ts"));
+    assert.deepEqual(
+      files.map((file) => file.slice(0, -3)).sort(),
+      Object.keys(examples).sort(),
+      "an example without a test, or the reverse",
+    );
+    for (const file of files) {
+      const text = readFileSync(join(root, "examples", file), "utf8");
+      assert.ok(text.split("\n").length <= 120, `${file} has more than 120 lines`);
+      assert.ok(text.includes(`node build/examples/${file.replace(".ts", ".js")}`), `${file}: how to run it`);
+      const imported = [...text.matchAll(/^(?:import|export) .*from "([^"]+)"/gm)].map(
+        ([, specifier]) => specifier,
+      );
+      assert.deepEqual(imported, ["perdure"], file);
+    }
+  });
+});
