@@ -5,6 +5,7 @@ import { equalBytes } from "../bindings/base/bytes.js";
 import { PerdureError } from "../bindings/base/errors.js";
 import { WasmHasher } from "../bindings/hash/wasm-hasher.js";
 import { openPager, openPagerOn } from "../bindings/pager/open.js";
+import type { Pager } from "../bindings/pager/pager.js";
 import { Reader } from "../bindings/pager/reader.js";
 import { readSuperblocks } from "../bindings/pager/recover.js";
 import { StateFile } from "../bindings/pager/state-file.js";
@@ -145,6 +146,40 @@ describe("openings that are killed in their checkpoint, one after the other", ()
     assert.equal(walked().segments.length, 4);
     storage.write(commit!.slot * SLOT + 50, filled(9).subarray(0, 1));
     expectCode("CORRUPT", () => openPagerOn(storage, hasher));
+  });
+});
+
+describe("an opener that takes a number of long ago", () => {
+  it("sees what an owner has left who lets go while the locks are listed", () => {
+    const place = new MemoryPlace();
+    const machine = new FakeMachine();
+    openPager(place, "state", hasher, machine.start()).close();
+    const tapped = new TappedPlace(place);
+    let owner: Pager | null = null;
+    let linked = false;
+    tapped.onCall = (call) => {
+      if (call === "link" && !linked) {
+        // The number is taken and free again before it is linked, and its successor owns the file.
+        linked = true;
+        const dying = machine.start();
+        openPager(place, "state", hasher, dying);
+        dying.kill();
+        owner = openPager(place, "state", hasher, machine.start());
+      } else if (call === "list" && owner !== null) {
+        owner.commit([change(0, 1)]);
+        owner.close();
+        owner = null;
+      }
+    };
+    const late = openPager(tapped, "state", hasher, machine.start());
+    assert.ok(linked && owner === null);
+    late.commit([change(0, 2)]);
+    late.abandon();
+    const into = new Uint8Array(SLOT);
+    const last = openPager(place, "state", hasher, machine.start());
+    last.read(0, 1, into);
+    assert.deepEqual(into, filled(2));
+    last.close();
   });
 });
 

@@ -94,6 +94,8 @@ export const protocol = {
   higherNumberWins: true,
   /** … and gives way when the superblock already carries its number. */
   rereadWriterNumber: true,
+  /** … which is read after the locks were listed: who is not in the list has closed, and what it wrote is there. */
+  listBeforeWriterNumber: true,
   /** Records of living processes are removed only after the relocation. */
   keepLivingRecords: true,
 
