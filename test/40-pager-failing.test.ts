@@ -1,16 +1,29 @@
 // Storages that fail at a chosen moment: what the protocol model (test/model/) showed to go wrong, done to the pager itself.
 
 import assert from "node:assert/strict";
+import { equalBytes } from "../bindings/base/bytes.js";
 import { PerdureError } from "../bindings/base/errors.js";
 import { WasmHasher } from "../bindings/hash/wasm-hasher.js";
 import { openPager, openPagerOn } from "../bindings/pager/open.js";
+import type { Pager } from "../bindings/pager/pager.js";
 import { Reader } from "../bindings/pager/reader.js";
+import { readSuperblocks } from "../bindings/pager/recover.js";
+import { StateFile } from "../bindings/pager/state-file.js";
+import { walkHeaders } from "../bindings/pager/walk.js";
 import { MemoryPlace, MemoryStorage } from "../bindings/storage/memory.js";
+import { readOnlyError, type Storage } from "../bindings/storage/storage.js";
 import { expectCode } from "./support/expect-code.js";
 import { FakeMachine } from "./support/fake-processes.js";
+import { TappedPlace } from "./support/tapped-place.js";
 
 const hasher = await WasmHasher.create();
 const SLOT = 4096;
+
+function slotAt(storage: Storage, offset: number): Uint8Array {
+  const bytes = new Uint8Array(SLOT);
+  storage.read(offset, bytes);
+  return bytes;
+}
 
 const filled = (byte: number): Uint8Array => new Uint8Array(SLOT).fill(byte);
 const change = (block: number, byte: number) => ({ block, count: 1, bytes: filled(byte) });
@@ -19,12 +32,16 @@ const change = (block: number, byte: number) => ({ block, count: 1, bytes: fille
 class FailingStorage extends MemoryStorage {
   /** What becomes of the writes that come next: they fail before anything has arrived, or after all has. */
   readonly fates: ("works" | "fails before" | "fails after")[] = [];
+  /** After a write there (of more than zeros) nothing arrives any more, as when the process is killed. */
+  lastOffset = -1;
+  dead = false;
   /** Slots that read as something else, by how often they have been read before. */
   readonly disguises = new Map<number, (times: number) => boolean>();
   private readonly times = new Map<number, number>();
 
   override writeParts(offset: number, parts: readonly Uint8Array[]): void {
-    const fate = this.fates.shift() ?? "works";
+    const fate = this.dead ? "fails before" : (this.fates.shift() ?? "works");
+    if (offset === this.lastOffset && parts[0]!.some((byte) => byte !== 0)) this.dead = true;
     if (fate !== "fails before") super.writeParts(offset, parts);
     if (fate !== "works") throw new PerdureError("NO_SPACE", "the device is full");
   }
@@ -104,6 +121,113 @@ describe("a pager on a failing device", () => {
     again.read(0, 1, into);
     assert.deepEqual(into, filled(1));
     again.close();
+  });
+});
+
+describe("openings that are killed in their checkpoint, one after the other", () => {
+  it("leave proof of what they flushed, however far from the newest superblock it lies", () => {
+    const storage = new FailingStorage();
+    const file = new StateFile(storage, hasher, "storage");
+    const walked = () => walkHeaders(file, readSuperblocks(file).newest);
+    const first = openPagerOn(storage, hasher);
+    first.commit([change(0, 1)]);
+    first.checkpoint();
+    first.commit([change(0, 2)], false);
+    first.commit([change(1, 3)], false);
+    const [commit] = walked().segments;
+    // Only the record of each checkpoint is written; it says where the next one lies.
+    for (const die of [() => first.checkpoint(), () => openPagerOn(storage, hasher)]) {
+      storage.lastOffset = walked().next * SLOT;
+      storage.dead = false;
+      expectCode("NO_SPACE", die);
+    }
+    storage.lastOffset = -1;
+    storage.dead = false;
+    assert.equal(walked().segments.length, 4);
+    storage.write(commit!.slot * SLOT + 50, filled(9).subarray(0, 1));
+    expectCode("CORRUPT", () => openPagerOn(storage, hasher));
+  });
+});
+
+describe("an opener that takes a number of long ago", () => {
+  it("sees what an owner has left who lets go while the locks are listed", () => {
+    const place = new MemoryPlace();
+    const machine = new FakeMachine();
+    openPager(place, "state", hasher, machine.start()).close();
+    const tapped = new TappedPlace(place);
+    let owner: Pager | null = null;
+    let linked = false;
+    tapped.onCall = (call) => {
+      if (call === "link" && !linked) {
+        // The number is taken and free again before it is linked, and its successor owns the file.
+        linked = true;
+        const dying = machine.start();
+        openPager(place, "state", hasher, dying);
+        dying.kill();
+        owner = openPager(place, "state", hasher, machine.start());
+      } else if (call === "list" && owner !== null) {
+        owner.commit([change(0, 1)]);
+        owner.close();
+        owner = null;
+      }
+    };
+    const late = openPager(tapped, "state", hasher, machine.start());
+    assert.ok(linked && owner === null);
+    late.commit([change(0, 2)]);
+    late.abandon();
+    const into = new Uint8Array(SLOT);
+    const last = openPager(place, "state", hasher, machine.start());
+    last.read(0, 1, into);
+    assert.deepEqual(into, filled(2));
+    last.close();
+  });
+});
+
+/** Cannot write a pin. */
+class UnwritablePlace extends TappedPlace {
+  override createExclusive = (): never => {
+    throw readOnlyError(this.label);
+  };
+}
+
+describe("a reader without a pin, overtaken at any call of refresh", () => {
+  it("does not come back with less than there was before", () => {
+    let calls = 1;
+    for (let call = 1; call <= calls; call++) {
+      const place = new MemoryPlace();
+      const machine = new FakeMachine();
+      const pager = openPager(place, "state", hasher, machine.start());
+      pager.commit([change(0, 1)]);
+      pager.checkpoint();
+      const tapped = new UnwritablePlace(place);
+      const reader = new Reader(tapped, "state", hasher, machine.start());
+      pager.commit([change(0, 2)]);
+      const { sequence } = pager;
+      const before = tapped.calls;
+      tapped.onCall = () => {
+        if (tapped.calls !== before + call) return;
+        // Until what came after the commit that is seen has been overwritten.
+        const next = reader.view().walk.next * SLOT;
+        const file = place.open("state", "read");
+        const was = slotAt(file, next);
+        for (let round = 0; equalBytes(slotAt(file, next), was); round++) {
+          assert.ok(round < 500, "its slot is never used again");
+          for (let block = 0; block < 9; block++) pager.commit([change(block, 3 + (round % 200))], false);
+          pager.checkpoint();
+        }
+        file.close();
+      };
+      const found = reader.refresh();
+      assert.ok(
+        found >= sequence,
+        `overtaken at call ${call}: ${found}, although ${sequence} was there before`,
+      );
+      calls = tapped.calls - before;
+      tapped.onCall = () => {};
+      reader.close();
+      pager.close();
+    }
+    assert.ok(calls > 5);
   });
 });
 

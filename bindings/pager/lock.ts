@@ -35,8 +35,10 @@ const ATTEMPTS = 5;
 
 /** What a lock is taken for. */
 export interface Candidate {
-  /** The writer number in the superblock of the file that the caller has open now, after opening it anew. */
-  writerOfReopened(): number;
+  /** Opens the file anew. */
+  reopen(): void;
+  /** The writer number in the superblock of the file that is open, read now. */
+  writer(): number;
 }
 
 /**
@@ -55,7 +57,8 @@ export function acquireLock(
     const before = listLocks(place, name, processes);
     const blocking = before.find((each) => !each.dead);
     if (blocking && !force) throw lockedBy(place, name, blocking, processes);
-    const n = 1 + Math.max(candidate.writerOfReopened(), ...before.map((each) => each.n));
+    candidate.reopen();
+    const n = 1 + Math.max(candidate.writer(), ...before.map((each) => each.n));
     if (n > MAX_NUMBER) {
       throw new PerdureError(
         "LIMIT",
@@ -69,8 +72,10 @@ export function acquireLock(
       removeLower: () => removeLower(place, name, n),
     };
     try {
-      const writer = candidate.writerOfReopened();
+      candidate.reopen();
       const after = listLocks(place, name, processes).filter((each) => each.n !== n);
+      // Read last: an owner who is not in the list has let go of the file, and its number is in there if it wrote anything.
+      const writer = candidate.writer();
       const rival = after.some((each) => each.n > n || (!force && !each.dead));
       if (!rival && writer < n) {
         for (const each of after) if (each.dead) place.remove(lockName(name, each.n));

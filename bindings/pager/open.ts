@@ -106,7 +106,7 @@ class Opening {
         place,
         name,
         this.processes,
-        { writerOfReopened: () => this.reopen() },
+        { reopen: () => this.reopen(), writer: () => this.writer() },
         takeover,
       );
       const { n } = this.lock;
@@ -125,8 +125,8 @@ class Opening {
 
   /** Opens the copy that this process put under the name; LOCKED when it is another's by now. */
   recoverOwn(): WriterState {
-    const writer = this.reopen();
-    if (writer !== this.lock!.n) {
+    this.reopen();
+    if (this.writer() !== this.lock!.n) {
       throw new PerdureError(
         "LOCKED",
         `${this.place.label}/${this.name}: another process has taken this file over`,
@@ -155,12 +155,15 @@ class Opening {
     }
   }
 
-  /** Opens the name anew and returns its writer number. */
-  private reopen(): number {
+  private reopen(): void {
     this.file?.storage.close();
     this.file = null;
     this.file = openFile(this.place, this.name, "write", this.hasher);
-    return readSuperblocks(this.file).newest.writer;
+  }
+
+  /** The writer number in the file that is open. */
+  private writer(): number {
+    return readSuperblocks(this.file!).newest.writer;
   }
 
   /** Removes what processes that are dead by now have left half done. */

@@ -156,14 +156,7 @@ export class Reader {
     this.ensureOpen();
     if (this.backups > 0)
       throw new PerdureError("BUSY", `${this.sight.file.label}: a backup is being made of what is seen`);
-    if (
-      this.torn ||
-      this.lost ||
-      this.sight.file.isForwarded() ||
-      this.hasMoved() ||
-      !this.isOnChain() ||
-      !this.follow()
-    ) {
+    if (this.torn || this.lost || !this.moveOn()) {
       const before = this.sight;
       this.sight = this.look(false);
       this.torn = false;
@@ -171,6 +164,16 @@ export class Reader {
       drop(before);
     }
     return this.sequence;
+  }
+
+  /** Goes on along the chain, if that leads to the newest commit: the end of an old one that is being overwritten looks like the end of the chain. */
+  private moveOn(): boolean {
+    try {
+      return !this.sight.file.isForwarded() && this.isOnChain() && this.follow() && !this.hasMoved();
+    } catch (error) {
+      if (isCorrupt(error) && !this.isCurrent()) return false;
+      throw error;
+    }
   }
 
   close(): void {

@@ -53,6 +53,8 @@ export interface Walk {
 
 /** How far past the end of the file log runs may reach: further than any honest writer plans, and near enough to count slots in memory. */
 const MAX_AHEAD_SLOTS = 2 ** 23;
+/** A scan follows so many records: one is left by each opening that was killed before its superblock was written. */
+const MAX_SCAN_RECORDS = 1024;
 /** Further slots of headers are read in a scan up to this many times the file. */
 const SCAN_READS = 2;
 
@@ -248,7 +250,10 @@ export interface LostProof {
   lastFlushed: number;
 }
 
-/** Looks through what the walk left of the known log runs for a header that proves that flushed commits above its end are missing. */
+/**
+ * Looks through what the walk left of the known log runs, and of those that records found there name, for a header that proves that flushed commits above
+ * its end are missing.
+ */
 export function scanForLost(file: StateFile, walk: Walk): LostProof | null {
   const seen = new SlotSet();
   for (const segment of walk.segments) {
@@ -257,8 +262,10 @@ export function scanForLost(file: StateFile, walk: Walk): LostProof | null {
     for (let i = 0; i < segment.entries; i++) seen.add(entrySlot(segment.view, i));
   }
   const end = file.slots();
-  const scan: Scan = { lost: null, reads: SCAN_READS * end };
-  for (const run of walk.knownRuns) {
+  const scan: Scan = { lost: null, reads: SCAN_READS * end, runs: [...walk.knownRuns], records: 0 };
+  // Grows while it is gone through.
+  for (const run of scan.runs) {
+    if (run.slot >= end) continue;
     const runEnd = Math.min(run.slot + run.slots, end);
     seen.gaps(run.slot, runEnd, (from, count) => {
       for (let at = from; at < from + count; at += CHUNK_SLOTS) {
@@ -274,6 +281,9 @@ interface Scan {
   lost: LostProof | null;
   /** Further slots that may still be read. */
   reads: number;
+  /** The known runs, and those that records beyond the end name: the proof may lie there. */
+  runs: Run[];
+  records: number;
 }
 
 function scanChunk(file: StateFile, walk: Walk, from: number, count: number, scan: Scan): void {
@@ -282,10 +292,15 @@ function scanChunk(file: StateFile, walk: Walk, from: number, count: number, sca
   for (let i = 0; i < count && scan.lost === null; i++) {
     const first = bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
     const decoded = first[0] === 0 ? null : decodeHeader(first, uuid);
-    if (!decoded?.ok || decoded.value.lastFlushed <= walk.sequence) continue;
-    const { sequence, lastFlushed, furtherSlots } = decoded.value;
+    if (!decoded?.ok) continue;
+    const { sequence, lastFlushed, furtherSlots, operation } = decoded.value;
+    const proves = lastFlushed > walk.sequence;
+    if (!proves && (operation === Operation.Commit || sequence <= walk.sequence)) continue;
     scan.reads -= furtherSlots;
     if (scan.reads < 0) throw file.corrupt("the log runs are full of headers that do not verify");
-    if (readSegment(file, from + i, uuid) !== null) scan.lost = { slot: from + i, sequence, lastFlushed };
+    const segment = readSegment(file, from + i, uuid);
+    if (segment === null) continue;
+    if (proves) scan.lost = { slot: from + i, sequence, lastFlushed };
+    else if (++scan.records <= MAX_SCAN_RECORDS) scan.runs.push(...(segment.record?.runs ?? []));
   }
 }

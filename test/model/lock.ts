@@ -29,14 +29,16 @@ export function* takeLock(world: World, process: Process, forced: boolean): Run<
 
     // 3
     let file = rules.openBeforeRecheck ? yield* openByName(world, process) : before;
+    let others: LockRecord[];
     let used: boolean;
     try {
-      used = rules.rereadWriterNumber && file !== null && (yield* writerOf(file)) >= number;
+      const early = rules.listBeforeWriterNumber ? false : yield* isUsed(file, number);
+      others = (yield* listLocks(world)).filter((record) => record.number !== number);
+      used = rules.listBeforeWriterNumber ? yield* isUsed(file, number) : early;
     } catch (caught) {
       yield* removeLock(world, process, number);
       throw caught;
     }
-    const others = (yield* listLocks(world)).filter((record) => record.number !== number);
     const living = others.filter((record) => record.process.alive);
     if (rules.recheckLocksAfterWinning && file !== null) {
       const higher = rules.higherNumberWins && others.some((record) => record.number > number);
@@ -57,6 +59,12 @@ export function* takeLock(world: World, process: Process, forced: boolean): Run<
     return { number, file, relocates };
   }
   throw new Failure("LOCKED", "others were faster");
+}
+
+/** Whether a later writer, whose record may have gone since, has left the file with a number that is not less. */
+function* isUsed(file: File | null, number: number): Run<boolean> {
+  if (file === null || !file.world.rules.rereadWriterNumber) return false;
+  return (yield* writerOf(file)) >= number;
 }
 
 export function* removeLock(world: World, process: Process, number: number): Run<void> {

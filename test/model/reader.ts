@@ -74,19 +74,25 @@ function* lookAt(file: File, { pinned, snapshot }: ReaderOptions): Run<Reader | 
  */
 export function* refresh(reader: Reader, options: ReaderOptions): Run<Reader> {
   const { world, process } = reader.file;
-  if (!reader.stale && (yield* reader.file.read(2)) === zero && (yield* isOnChain(reader))) {
+  const { followThenLook } = world.rules;
+  const here = !reader.stale && (yield* reader.file.read(2)) === zero && (yield* isOnChain(reader));
+  if (here && (followThenLook || !(yield* superblockMoved(reader)))) {
     const further = yield* follow(reader);
-    if (further !== null) return further;
+    // The end of an old chain that is being overwritten looks like the end of the chain.
+    if (further !== null && (!followThenLook || !(yield* superblockMoved(reader)))) return further;
   }
   const fresh = yield* openReader(world, process, options);
   yield* unpin(world, reader.pin);
   return fresh;
 }
 
-/** Whether superblock and commit are still there: a writer takes one back that it could not write whole. */
+function* superblockMoved({ file, found }: Reader): Run<boolean> {
+  return (yield* readSuperblocks(file)).newest !== found.superblock;
+}
+
+/** Whether the commit is still there: a writer takes one back that it could not write whole. */
 function* isOnChain({ file, found }: Reader): Run<boolean> {
   const last = found.segments.at(-1);
-  if ((yield* readSuperblocks(file)).newest !== found.superblock) return false;
   return last === undefined || (yield* file.read(last.slot)) === last.header;
 }
 

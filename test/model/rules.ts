@@ -12,6 +12,8 @@ export const protocol = {
   /** After the walk the rest of the log runs is searched for proof that flushed commits are missing. */
   scanForLostHeaders: true,
 
+  /** … and so are the runs that records found there name. */
+  scanRunsOfLostRecords: true,
   /** Only when neither superblock is whole three times there is none. */
   readSuperblocksAgain: true,
 
@@ -76,6 +78,8 @@ export const protocol = {
   pinsProtect: true,
   /** A reader reads the superblocks again after writing its pin. */
   rereadSuperblockAfterPin: true,
+  /** Who goes on along the chain looks after that whether the superblock is still the newest. */
+  followThenLook: true,
   /** A reader says CORRUPT only after a second walk that ends at the same place under the same superblock. */
   secondWalkBeforeCorrupt: true,
   /** … and only about a slot that still does not verify then. */
@@ -90,6 +94,8 @@ export const protocol = {
   higherNumberWins: true,
   /** … and gives way when the superblock already carries its number. */
   rereadWriterNumber: true,
+  /** … which is read after the locks were listed: who is not in the list has closed, and what it wrote is there. */
+  listBeforeWriterNumber: true,
   /** Records of living processes are removed only after the relocation. */
   keepLivingRecords: true,
 

@@ -102,14 +102,16 @@ export function* walk(file: File, superblock: Superblock): Run<Walk> {
   const sequence = head?.sequence ?? superblock.sequence;
   const next = head?.next ?? superblock.next;
 
+  // Runs that a record beyond the end names are searched, too: the proof may lie there.
   let lost: string | null = null;
-  const runs = [...superblock.runs];
-  for (const { header } of segments) runs.push(...header.runs);
+  const runs = new Set(superblock.runs);
+  for (const { header } of segments) for (const slot of header.runs) runs.add(slot);
   const inChain = new Set(segments.map(({ slot }) => slot));
   for (const slot of runs) {
     if (inChain.has(slot)) continue;
     const header = asHeader(yield* file.read(slot));
     if (header === null || header.uuid !== superblock.uuid || header.sequence <= sequence) continue;
+    if (rules.scanRunsOfLostRecords) for (const named of header.runs) runs.add(named);
     if (header.lastFlushed > sequence && rules.scanForLostHeaders)
       lost ??= `the chain ends at ${sequence}, but ${header.sequence} in slot ${slot} says that ${header.lastFlushed} was flushed`;
   }
