@@ -1,7 +1,9 @@
 // Commits of 1, 8, 64 and 1,024 changed blocks, at random positions among 20,000 live ones, in every store. The workloads commit-durable
-// and commit-unflushed differ only in whether a commit waits for the device.
+// and commit-unflushed differ only in whether a commit waits for the device. perdure is there as its pager, which is given the blocks, and as
+// programs have it: they change eight bytes of a block in memory, and commit.
 
 import { Random } from "../test/support/random.js";
+import { openCommitting, openTransacting } from "./engines.js";
 import type { Bar, Case, Workload } from "./harness.js";
 import { scratchFolder } from "./harness.js";
 import {
@@ -58,11 +60,15 @@ function commitWorkload(name: string, durable: boolean, count: number, bars: Com
   const positions = draw(count);
   const build = (title: string, open: OpenStore, bytes = blockBytes): Case =>
     commitCase(title, `${name}/${title.replace(/\W+/g, "-")}`, open, durable, positions, bytes);
-  const perdure = build("perdure", openPerdure);
+  const ours = [
+    build("perdure, the pager", openPerdure),
+    build(`perdure, ${changedBytes} bytes a block, commit()`, openCommitting(liveBlocks)),
+    build(`perdure, ${changedBytes} bytes a block, transaction()`, openTransacting(liveBlocks)),
+  ];
   const cases = [
     build(raw, openContiguous(liveBlocks)),
     ...(count > 1 ? [build(scattered, openScattered(liveBlocks))] : []),
-    count > 1 ? perdure : { ...perdure, bars: [...reached, ...smallReached] },
+    ...(count > 1 ? ours : ours.map((each) => ({ ...each, bars: [...reached, ...smallReached] }))),
     build(lmdb, openLmdb),
     build(sqlite, openSqlite),
     build(level, openLevel),

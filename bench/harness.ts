@@ -23,26 +23,31 @@ export interface Case {
   setup?(): void | Promise<void>;
   /** Before every timed run, untimed. */
   prepare?(iterations: number): void | Promise<void>;
-  /** The timed part: performs the operation `iterations` times. Answers with bytes where the workload's unit is "MiB". */
+  /** The timed part: performs the operation `iterations` times. Answers with bytes where the workload is about size. */
   run(iterations: number): unknown;
   /** Once, after the last round, also after a failure. */
   teardown?(): void | Promise<void>;
   bars?: Bar[];
 }
 
-/** What a case must reach: a speed or a time as a multiple of another case's, or a figure by itself. */
+/** What a case must reach: a speed, a time or a size as a multiple of another case's, or a figure by itself. */
 export type Bar =
   | { of: string; speedAtLeast: number }
   | { of: string; timeAtMost: number }
+  | { of: string; sizeAtMost: number }
   | { nanosecondsAtMost: number }
   | { millisecondsAtMost: number }
+  | { kibibytesAtMost: number }
   | { mebibytesAtMost: number };
 
-export type Unit = "ops/s" | "ns/op" | "ms" | "MB/s" | "MiB";
+export type Unit = "ops/s" | "ns/op" | "ms" | "MB/s" | "KiB" | "MiB";
+
+/** The units of workloads that are about size and not about time. */
+const bytesIn: { readonly [unit in Unit]?: number } = { KiB: 2 ** 10, MiB: 2 ** 20 };
 
 export interface Workload {
   name: string;
-  /** What the table shows. "MB/s" needs `bytesPerOperation`; "MiB" is about size and not about time. */
+  /** What the table shows. "MB/s" needs `bytesPerOperation`; "KiB" and "MiB" are about size and not about time. */
   unit: Unit;
   bytesPerOperation?: number;
   /** The case that the ratio column compares with; the first one if not given. */
@@ -117,7 +122,7 @@ export async function measure(workload: Workload, options: Options): Promise<Wor
         const index = (round + turn) % workload.cases.length;
         const count = iterations[index];
         const { milliseconds, answer } = await runOnce(workload.cases[index], count);
-        costs[index].push(workload.unit === "MiB" ? (answer as number) : (milliseconds * 1e6) / count);
+        costs[index].push(workload.unit in bytesIn ? (answer as number) : (milliseconds * 1e6) / count);
       }
     }
     return summarize(workload, rounds, reference, iterations, costs);
@@ -189,13 +194,17 @@ function judge(
   if ("speedAtLeast" in bar) {
     return verdict(speed >= bar.speedAtLeast, `≥ ${bar.speedAtLeast} × ${bar.of}`, speed.toFixed(2));
   }
-  const time = 1 / speed;
-  return verdict(time <= bar.timeAtMost, `time ≤ ${bar.timeAtMost} × ${bar.of}`, time.toFixed(2));
+  const cost = 1 / speed;
+  if ("sizeAtMost" in bar) {
+    return verdict(cost <= bar.sizeAtMost, `≤ ${bar.sizeAtMost} × ${bar.of}`, cost.toFixed(3));
+  }
+  return verdict(cost <= bar.timeAtMost, `time ≤ ${bar.timeAtMost} × ${bar.of}`, cost.toFixed(2));
 }
 
 function judgeAlone(bar: Exclude<Bar, { of: string }>, cost: number): BarResult {
   if ("nanosecondsAtMost" in bar) return limit(cost, bar.nanosecondsAtMost, "ns");
   if ("millisecondsAtMost" in bar) return limit(cost / 1e6, bar.millisecondsAtMost, "ms");
+  if ("kibibytesAtMost" in bar) return limit(cost / 2 ** 10, bar.kibibytesAtMost, "KiB");
   return limit(cost / 2 ** 20, bar.mebibytesAtMost, "MiB");
 }
 
@@ -229,7 +238,8 @@ export function formatTable(result: WorkloadResult): string {
 function inUnit({ unit, bytesPerOperation }: WorkloadResult, cost: number): number {
   if (unit === "ns/op") return cost;
   if (unit === "ms") return cost / 1e6;
-  if (unit === "MiB") return cost / 2 ** 20;
+  const size = bytesIn[unit];
+  if (size !== undefined) return cost / size;
   return unit === "ops/s" ? 1e9 / cost : (bytesPerOperation * 1e3) / cost;
 }
 

@@ -1,0 +1,196 @@
+// 100,000 live objects of 16 to 512 bytes, log-uniform: one of them at random goes, and another of a random size takes its place; that is one
+// operation. Then how much memory that took at the most, and whether it was more after ten times as many. @thi.ng/malloc looks for what is
+// freed in a list of all that is live, so it is not asked for the amounts.
+
+import type { Memory, Ptr } from "../bindings/index.js";
+import { Random } from "../test/support/random.js";
+import { letGo, openVolatile } from "./engines.js";
+import type { Bar, Case, Workload } from "./harness.js";
+import { drawSizes, openEngineHeap, openThing, openTlsf, sizeCount, type WasmHeap } from "./heaps.js";
+
+const live = 100_000;
+const sizes = drawSizes();
+const seed = 0x9e3779b9;
+const thingBytes = 2 ** 26;
+
+interface Heap {
+  take(size: number): number;
+  give(address: number): void;
+  close(): void;
+}
+
+async function openPerdure(): Promise<Heap> {
+  const memory = openVolatile();
+  return {
+    take: (size) => memory.alloc(size).address,
+    give: (address) => memory.release(memory.ptr(address)),
+    close: () => letGo(memory),
+  };
+}
+
+async function openTlsfHeap(): Promise<Heap> {
+  const { loops } = await openTlsf();
+  return { take: (size) => loops.takeOne(size, 0) >>> 0, give: loops.giveOne, close: () => {} };
+}
+
+// Time
+
+function wasmCase(name: string, open: () => Promise<WasmHeap>, zero: number, bars: Bar[] = []): Case {
+  let heap: WasmHeap;
+  let state = seed;
+  let table = 0;
+  return {
+    name,
+    bars,
+    async setup() {
+      heap = await open();
+      const { loops, memory, scratch } = heap;
+      table = scratch + sizes.byteLength;
+      new Uint16Array(memory.buffer, scratch, sizeCount).set(sizes);
+      loops.populate(table, live, scratch, sizeCount - 1, zero);
+    },
+    run(iterations) {
+      state = heap.loops.churn(table, live, heap.scratch, sizeCount - 1, zero, state, iterations);
+    },
+  };
+}
+
+function memoryCase(): Case {
+  let memory: Memory;
+  let objects: Ptr[] = [];
+  let state = seed;
+  return {
+    name: "perdure, Ptr",
+    setup() {
+      memory = openVolatile();
+      objects = Array.from({ length: live }, (_, i) => memory.alloc(sizes[i % sizeCount]));
+    },
+    run(iterations) {
+      for (let left = iterations; left > 0; left--) {
+        state ^= state << 13;
+        state ^= state >>> 17;
+        state ^= state << 5;
+        const at = Math.floor(((state >>> 0) / 2 ** 32) * live);
+        memory.release(objects[at]);
+        objects[at] = memory.alloc(sizes[state & (sizeCount - 1)]);
+      }
+    },
+    teardown() {
+      objects = [];
+      letGo(memory);
+    },
+  };
+}
+
+function thingCase(): Case {
+  let pool: ReturnType<typeof openThing>;
+  let objects: number[] = [];
+  let state = seed;
+  return {
+    name: "@thi.ng/malloc",
+    setup() {
+      pool = openThing(thingBytes);
+      objects = Array.from({ length: live }, (_, i) => pool.malloc(sizes[i % sizeCount]));
+    },
+    run(iterations) {
+      for (let left = iterations; left > 0; left--) {
+        state ^= state << 13;
+        state ^= state >>> 17;
+        state ^= state << 5;
+        const at = Math.floor(((state >>> 0) / 2 ** 32) * live);
+        pool.free(objects[at]);
+        objects[at] = pool.malloc(sizes[state & (sizeCount - 1)]);
+      }
+    },
+  };
+}
+
+const time: Workload = {
+  name: `an object goes and another comes, among ${live.toLocaleString("en-US")}`,
+  unit: "ns/op",
+  cases: [
+    wasmCase("perdure in Wasm", openEngineHeap, 1, [{ nanosecondsAtMost: 40 }]),
+    wasmCase("perdure in Wasm, not zeroed", openEngineHeap, 0, [{ nanosecondsAtMost: 40 }]),
+    wasmCase("AssemblyScript TLSF in Wasm", openTlsf, 0),
+    memoryCase(),
+    thingCase(),
+  ],
+};
+
+// Size
+
+interface Extent {
+  /** From the lowest address that ever was an object's to the end of the highest. */
+  peak: number;
+  /** The most bytes that were live at once, as they were asked for. */
+  live: number;
+}
+
+function churn({ take, give }: Heap, operations: number): Extent {
+  const random = new Random(1);
+  const addresses = new Float64Array(live);
+  const lengths = new Uint16Array(live);
+  let lowest = Number.POSITIVE_INFINITY;
+  let highest = 0;
+  let sum = 0;
+  let most = 0;
+  const put = (at: number): void => {
+    const size = sizes[random.below(sizeCount)];
+    const address = take(size);
+    addresses[at] = address;
+    lengths[at] = size;
+    sum += size;
+    lowest = Math.min(lowest, address);
+    highest = Math.max(highest, address + size);
+    most = Math.max(most, sum);
+  };
+  for (let at = 0; at < live; at++) put(at);
+  for (let left = operations; left > 0; left--) {
+    const at = random.below(live);
+    give(addresses[at]);
+    sum -= lengths[at];
+    put(at);
+  }
+  return { peak: highest - lowest, live: most };
+}
+
+function sizeCase(
+  name: string,
+  open: () => Promise<Heap>,
+  operations: number,
+  answer: keyof Extent,
+  bars: Bar[] = [],
+): Case {
+  return {
+    name,
+    bars,
+    async run() {
+      const heap = await open();
+      const extent = churn(heap, operations);
+      heap.close();
+      return extent[answer];
+    },
+  };
+}
+
+const few = 1_000_000;
+const many = 10 * few;
+const longer = ", 10 × as many operations";
+const asked = "the most bytes live";
+const bars: Bar[] = [{ of: asked, sizeAtMost: 1.15 }];
+
+const size: Workload = {
+  name: `memory in use at the most, ${live.toLocaleString("en-US")} live objects, ${few.toLocaleString("en-US")} operations`,
+  unit: "MiB",
+  iterations: 1,
+  rounds: 1,
+  cases: [
+    sizeCase(asked, openPerdure, few, "live"),
+    sizeCase("perdure", openPerdure, few, "peak", bars),
+    sizeCase(`perdure${longer}`, openPerdure, many, "peak", [...bars, { of: "perdure", sizeAtMost: 1.02 }]),
+    sizeCase("AssemblyScript TLSF", openTlsfHeap, few, "peak"),
+    sizeCase(`AssemblyScript TLSF${longer}`, openTlsfHeap, many, "peak"),
+  ],
+};
+
+export default [time, size];

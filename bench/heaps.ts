@@ -1,0 +1,116 @@
+// The allocators side by side: the engine's heap inside Wasm and as programs have it, the TLSF of AssemblyScript's runtime compiled by the same
+// compiler with the same options, and @thi.ng/malloc, which is JavaScript. walloc is not among them: it exists as C source alone, and
+// what npm has under that name is another allocator, built in 2017.
+
+import { readFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { main } from "assemblyscript/asc";
+import { Random } from "../test/support/random.js";
+import { peer } from "./peers.js";
+
+const built = fileURLToPath(new URL(".", import.meta.url));
+const root = resolve(built, "../..");
+const wasmPageBytes = 65536;
+
+/** Of the sizes that `churn` draws from; a power of two. */
+export const sizeCount = 4096;
+const smallestBytes = 16;
+const largestBytes = 512;
+
+export interface HeapLoops {
+  takeOne(size: number, zero: number): number;
+  giveOne(address: number): void;
+  pairs(size: number, zero: number, count: number): void;
+  populate(table: number, live: number, sizes: number, sizeMask: number, zero: number): void;
+  churn(
+    table: number,
+    live: number,
+    sizes: number,
+    sizeMask: number,
+    zero: number,
+    state: number,
+    count: number,
+  ): number;
+}
+
+/** An instance with a heap of its own, and where the host may keep what its loops need. */
+export interface WasmHeap {
+  loops: HeapLoops;
+  memory: WebAssembly.Memory;
+  scratch: number;
+}
+
+/** Log-uniform from 16 to 512 bytes. */
+export function drawSizes(): Uint16Array {
+  const random = new Random(1);
+  const span = Math.log(largestBytes / smallestBytes);
+  return Uint16Array.from({ length: sizeCount }, () =>
+    Math.round(smallestBytes * Math.exp((span * random.below(2 ** 20)) / 2 ** 20)),
+  );
+}
+
+const engineReserveBytes = 512 * 2 ** 20;
+const engineScratch = 0x2000000;
+
+/** The engine without a file: all blocks are empty at first, and nothing is ever committed. */
+export async function openEngineHeap(): Promise<WasmHeap> {
+  const memory = new WebAssembly.Memory({
+    initial: engineReserveBytes / wasmPageBytes,
+    maximum: wasmPageBytes,
+  });
+  const ignore = (): void => {};
+  const instance = await instantiate("stub", { memory, fault: ignore, firstTouch: ignore, spill: ignore });
+  const { format } = instance.exports as { format?: () => number };
+  if (format?.() !== 0) throw new Error("the engine's image could not be made");
+  return { loops: instance.exports as unknown as HeapLoops, memory, scratch: engineScratch };
+}
+
+const tlsfBase = 2 ** 20;
+const tlsfScratch = wasmPageBytes;
+
+/** Its heap begins at `tlsfBase`. */
+export async function openTlsf(): Promise<WasmHeap> {
+  const memory = new WebAssembly.Memory({ initial: tlsfBase / wasmPageBytes + 1 });
+  const unused = (): never => {
+    throw new Error("the engine's heap is not used here");
+  };
+  const instance = await instantiate("minimal", { memory, fault: unused, firstTouch: unused, spill: unused });
+  return { loops: instance.exports as unknown as HeapLoops, memory, scratch: tlsfScratch };
+}
+
+export interface ThingPool {
+  malloc(bytes: number): number;
+  free(address: number): boolean;
+}
+
+export function openThing(bytes: number): ThingPool {
+  const { MemPool } = peer<{ MemPool: new (options: object) => ThingPool }>("@thi.ng/malloc");
+  return new MemPool({ buf: new ArrayBuffer(bytes) });
+}
+
+async function instantiate(runtime: "stub" | "minimal", env: WebAssembly.ModuleImports) {
+  return new WebAssembly.Instance(await compiled(runtime), { env });
+}
+
+const modules = new Map<string, Promise<WebAssembly.Module>>();
+
+function compiled(runtime: "stub" | "minimal"): Promise<WebAssembly.Module> {
+  const module = modules.get(runtime) ?? compile(runtime);
+  modules.set(runtime, module);
+  return module;
+}
+
+/** With the options that the engine itself is built with. */
+async function compile(runtime: "stub" | "minimal"): Promise<WebAssembly.Module> {
+  const output = join(relative(root, built), `heap-loop.${runtime}`);
+  const pages = tlsfBase / wasmPageBytes + 1;
+  const placed = runtime === "minimal" ? ["--memoryBase", `${tlsfBase}`, "--initialMemory", `${pages}`] : [];
+  const source = "bench/assembly/heap-loop.ts";
+  const options = ["--baseDir", root, "--config", "asconfig.json", "--target", "release"];
+  const files = ["--outFile", `${output}.wasm`, "--textFile", `${output}.wat`];
+  const streams = { stdout: process.stdout, stderr: process.stderr };
+  const { error } = await main([source, ...options, "--runtime", runtime, ...placed, ...files], streams);
+  if (error !== null) throw error;
+  return new WebAssembly.Module(readFileSync(join(root, `${output}.wasm`)));
+}
