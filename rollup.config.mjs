@@ -22,7 +22,12 @@ const declarations = {
 };
 
 export default {
-  input: { index: "build/bindings/index.js", cli: "build/bindings/cli.js" },
+  input: {
+    index: "build/bindings/index.js",
+    cli: "build/bindings/cli.js",
+    // A process of its own, which is killed.
+    "demo-child": "build/bindings/cli/demo/child.js",
+  },
   output: { dir: "dist", format: "es", chunkFileNames: "chunks/[name].js", hoistTransitiveImports: false },
   external: [/^node:/, ...Object.keys(dependencies)],
   treeshake: { moduleSideEffects: false },

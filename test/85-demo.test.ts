@@ -152,7 +152,7 @@ describe("demonstration", function () {
     child.kill("SIGINT");
     const { code, stderr } = await ended;
     assert.equal(code, 130, stderr);
-    assert.match(stderr, /^perdure: interrupted/m);
+    assert.match(stderr, /^perdure: INTERRUPTED: /m);
     const { code: second, stdout, stderr: lines } = await run([...words, "--json"], directory.path);
     assert.equal(second, 0, lines);
     const { records, added } = JSON.parse(stdout);
@@ -213,7 +213,7 @@ describe("demonstration", function () {
     for (const words of [["--what"], ["--kills", "1e9"]]) {
       const { code, stderr } = await run(words, directory.path);
       assert.equal(code, 2, words.join(" "));
-      assert.match(stderr, /npm start -- \[file\]/);
+      assert.match(stderr, /^perdure: USAGE: .*\n {2}\S/);
     }
     const help = await run(["--help"], directory.path);
     assert.deepEqual([help.code, help.stderr], [0, ""]);

@@ -2,6 +2,7 @@
 import type { Verb } from "./verb.js";
 import { backup } from "./verbs/backup.js";
 import { compact } from "./verbs/compact.js";
+import { demo } from "./verbs/demo.js";
 import { dump } from "./verbs/dump.js";
 import { fsck } from "./verbs/fsck.js";
 import { inspect } from "./verbs/inspect.js";
@@ -20,6 +21,7 @@ export const verbs: readonly Verb[] = [
   backup,
   compact,
   unlock,
+  demo,
 ];
 
 /** First words of verbs of two words, with what they are about. */

@@ -33,7 +33,7 @@ export interface DemoReport {
   problem: boolean;
 }
 
-export const KILLS_DEFAULT = 6;
+export const DEFAULT_KILLS = 6;
 export const KILLS_MAX = 100;
 
 /** NOT_FOUND, INVALID_ARGUMENT for the file; LOCKED, NO_SPACE, CORRUPT and whatever else opening and committing a state can say. */

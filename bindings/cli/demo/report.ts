@@ -1,4 +1,5 @@
 /** What was done and proven, in lines for people. */
+import { count, plural, size } from "../text.js";
 import type { Proof } from "./proof.js";
 import type { Run } from "./runs.js";
 import type { Source } from "./source.js";
@@ -32,11 +33,7 @@ export interface Figures {
 /** Fewer are added too quickly for a rate to mean anything. */
 const RATE_RECORDS_MIN = 1000;
 
-const count = (value: number): string => Math.round(value).toLocaleString("en-US");
-const plural = (value: number, one: string): string => `${count(value)} ${one}${value === 1 ? "" : "s"}`;
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`;
-const size = (bytes: number): string =>
-  bytes < 100_000 ? plural(bytes, "byte") : `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 
 export function introLines({ path, bytes, format }: Source, kills: number): string[] {
   return [
@@ -113,7 +110,7 @@ export function outcomeLines(outcome: Outcome, command: string): string[] {
   if (added >= RATE_RECORDS_MIN)
     row(
       "records a second",
-      `${count(figures.recordsPerSecond)}${kills === 0 ? "" : `; ${count(figures.recordsPerSecondWithKills)} with kills and restarts`}`,
+      `${count(Math.round(figures.recordsPerSecond))}${kills === 0 ? "" : `; ${count(Math.round(figures.recordsPerSecondWithKills))} with kills and restarts`}`,
     );
   row("state file", size(figures.fileBytes));
   lines.push("", "What to try next:");
