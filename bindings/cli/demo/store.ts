@@ -55,8 +55,8 @@ export class Store {
     const header = Header.root(memory, ROOT, (fresh) => {
       fresh.sourceBytes = source.bytes;
       fresh.format = source.format;
-      fresh.ownBlocks = memory.stats().heap.liveBlocks;
     });
+    if (header.ownBlocks === 0) header.ownBlocks = memory.stats().heap.liveBlocks;
     if (header.sourceBytes !== source.bytes || header.format !== source.format) {
       const what = `${header.format} of ${header.sourceBytes.toLocaleString("en-US")} bytes`;
       throw new PerdureError("INVALID_ARGUMENT", `${memory.path} holds records of another file (${what})`);
