@@ -120,8 +120,8 @@ export class Core {
 
   /** OUT_OF_MEMORY when the runtime has no room for what is reserved. */
   constructor(host: Host, options: CoreOptions) {
-    const module = engineModule();
-    this.memory = newMemory(0);
+    this.constants = engineConstants();
+    this.memory = reservedMemory(this.constants.HEAP, options.reserveBytes);
     const env = {
       memory: this.memory,
       // One call may make memory grow, and then need blocks.
@@ -135,12 +135,10 @@ export class Core {
         host.spill(block >>> 0);
       },
     };
-    const instance = new WebAssembly.Instance(module, { env });
+    const instance = new WebAssembly.Instance(engineModule(), { env });
     // A plain object: the exports themselves are a frozen dictionary, and slower to call through.
     this.functions = { ...instance.exports } as unknown as EngineFunctions;
-    this.constants = readConstants(instance);
     this.codes = new Map(CODES.map((code) => [this.constants[code], code]));
-    this.reserve(options.reserveBytes);
     this.hasher = new WasmHasher(instance, this.memory);
     this.renew();
     const { HEAP_LIMIT, WINDOW_LIMIT, CLUSTER_BYTES } = this.constants;
@@ -198,20 +196,6 @@ export class Core {
     const cluster = Number(this.data.getBigUint64(descriptor, true));
     return LINEAR_BLOCKS + cluster * this.constants.CLUSTER_BLOCKS;
   }
-
-  private reserve(bytes: number): void {
-    const wanted = Math.ceil((this.constants.HEAP + bytes) / WASM_PAGE_BYTES);
-    const pages = Math.min(wanted, WASM_PAGES_MAX) - this.memory.buffer.byteLength / WASM_PAGE_BYTES;
-    try {
-      this.memory.grow(pages);
-    } catch (cause) {
-      throw new PerdureError(
-        "OUT_OF_MEMORY",
-        `the runtime has no room for ${bytes} reserved bytes; open with a smaller \`reserve\``,
-        { cause },
-      );
-    }
-  }
 }
 
 /** The codes of assembly/base/codes.ts, which exports them under these names. */
@@ -232,16 +216,29 @@ const CODES: readonly ErrorCode[] = [
 const DESCRIPTOR_BYTES = 32;
 const DESCRIPTOR = { next: 8, block: 16, dirty: 20 } as const;
 
-function newMemory(pages: number): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: Math.max(1, pages), maximum: WASM_PAGES_MAX });
+/** Made as large as it is to be: growing there costs several times as much. */
+function reservedMemory(heap: number, bytes: number): WebAssembly.Memory {
+  const initial = Math.min(Math.ceil((heap + bytes) / WASM_PAGE_BYTES), WASM_PAGES_MAX);
+  try {
+    return new WebAssembly.Memory({ initial, maximum: WASM_PAGES_MAX });
+  } catch (cause) {
+    throw new PerdureError(
+      "OUT_OF_MEMORY",
+      `the runtime has no room for ${bytes} reserved bytes; open with a smaller \`reserve\``,
+      { cause },
+    );
+  }
 }
 
 let knownConstants: Constants | null = null;
 
-function readConstants(instance: WebAssembly.Instance): Constants {
+/** From an instance that lives no longer than this. */
+function engineConstants(): Constants {
   if (knownConstants !== null) return knownConstants;
+  const none = () => {};
+  const env = { memory: new WebAssembly.Memory({ initial: 1 }), fault: none, firstTouch: none, spill: none };
   const found: Record<string, number> = {};
-  for (const [name, value] of Object.entries(instance.exports)) {
+  for (const [name, value] of Object.entries(new WebAssembly.Instance(engineModule(), { env }).exports)) {
     if (value instanceof WebAssembly.Global) found[name] = (value.value as number) >>> 0;
   }
   knownConstants = found as Constants;
