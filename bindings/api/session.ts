@@ -190,7 +190,8 @@ export abstract class Session extends Accessors {
   protected letGo(): void {
     this.closed = true;
     this.auto.stop();
-    this.renewAccess();
+    // Also for what does not ask whether the memory is open: alloc would cost more by it.
+    this.engine.halt = new PerdureError("CLOSED", `${this.path}: this memory was closed`);
     for (const watch of [...this.engine.watches]) watch.lost();
     this.engine.watches.clear();
     try {

@@ -26,11 +26,6 @@ const scenes: Record<string, () => void> = {
     start();
     process.exit(1);
   },
-  "exit code 3": () => {
-    start();
-    process.exitCode = 3;
-    process.exit();
-  },
   throws: () => {
     start();
     throw new Error("on purpose");
@@ -74,10 +69,6 @@ const scenes: Record<string, () => void> = {
     memory.origin.pager!.commit = () => {
       throw new PerdureError("NO_SPACE", "on purpose");
     };
-    process.exit(0);
-  },
-  "exit closed": () => {
-    start().close();
     process.exit(0);
   },
   /** Writes one commit for each line that it hears, and says what came of it. */
