@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { type Memory, type Ptr, struct } from "../bindings/index.js";
+import { type Ptr, struct } from "../bindings/index.js";
 import { expectCode } from "./support/expect-code.js";
 import { States } from "./support/memory-states.js";
 

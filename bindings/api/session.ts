@@ -67,8 +67,6 @@ export abstract class Session extends Accessors {
       accessChanged: () => this.renewAccess(),
       firstTouch: () => this.auto.schedule(),
     });
-    // A new file's first touch, by its formatting, was before anybody listened.
-    if (engine.dirty) this.auto.schedule();
   }
 
   /** Of the last commit; 0 in a new file. */
