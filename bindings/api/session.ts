@@ -67,8 +67,6 @@ export abstract class Session extends Accessors {
       accessChanged: () => this.renewAccess(),
       firstTouch: () => this.auto.schedule(),
     });
-    // A new file's first touch, by its formatting, was before anybody listened.
-    if (engine.dirty) this.auto.schedule();
   }
 
   /** Of the last commit; 0 in a new file. */
@@ -190,7 +188,8 @@ export abstract class Session extends Accessors {
   protected letGo(): void {
     this.closed = true;
     this.auto.stop();
-    this.renewAccess();
+    // Also for what does not ask whether the memory is open: alloc would cost more by it.
+    this.engine.halt = new PerdureError("CLOSED", `${this.path}: this memory was closed`);
     for (const watch of [...this.engine.watches]) watch.lost();
     this.engine.watches.clear();
     try {
