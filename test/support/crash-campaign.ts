@@ -19,7 +19,8 @@ export const themes = {
   /** A few samples at every boundary, and now and then everything else that is tried of a state. */
   wide: {
     steps: 24,
-    workload: {},
+    limits: { ...smallLimits, chainSlots: 32 },
+    workload: { largest: 24 },
     explore: { samples: 4, exhaustiveLimit: 4, recoveryEvery: 96, fallbackEvery: 16 },
   },
   /** Every subset of the unflushed sectors, as long as no more than two slots are unflushed. */
@@ -31,13 +32,14 @@ export const themes = {
   /** Crashes inside the opening of what a crash has left. */
   recovery: {
     steps: 16,
-    workload: { blocks: 12, largest: 12 },
+    limits: { chainSlots: 16, chainCommits: 4, mapNodes: 8 },
+    workload: { blocks: 12, largest: 8 },
     explore: { samples: 2, exhaustiveLimit: 2, instantEvery: 6, recoveryEvery: 6, fallbackEvery: 6 },
   },
   /** Trees five nodes deep, and chains short enough that most commits checkpoint. */
   deep: {
     steps: 16,
-    limits: { ...smallLimits, chainCommits: 3 },
+    limits: { chainSlots: 16, chainCommits: 3, mapNodes: 8 },
     workload: { high: true, blocks: 16 },
     explore: { samples: 3, exhaustiveLimit: 3, instantEvery: 2, recoveryEvery: 128, fallbackEvery: 16 },
   },

@@ -270,7 +270,7 @@ export class Explorer {
       const created = expectation.created || instant === instants.at(-1);
       if (!created && !left.exists(stateName)) return;
       try {
-        const pager = this.open(left);
+        const pager = second === "kill" || random.oneIn(4) ? this.open(left) : this.openBare(left);
         // What is on the medium or in the cache decides, and opening does not change what it says.
         const open = second === "power" && crash === "kill" && instant !== instants.at(-1);
         const found = expectation.find(pager, open ? expectation.durable : point);
