@@ -121,7 +121,8 @@ export class Core {
   /** OUT_OF_MEMORY when the runtime has no room for what is reserved. */
   constructor(host: Host, options: CoreOptions) {
     const module = engineModule();
-    this.memory = newMemory(0);
+    this.constants = constantsOf(module);
+    this.memory = reserve(options.reserveBytes, this.constants.HEAP);
     const env = {
       memory: this.memory,
       fault: (block: number) => host.fault(block >>> 0),
@@ -131,9 +132,7 @@ export class Core {
     const instance = new WebAssembly.Instance(module, { env });
     // A plain object: the exports themselves are a frozen dictionary, and slower to call through.
     this.functions = { ...instance.exports } as unknown as EngineFunctions;
-    this.constants = readConstants(instance);
     this.codes = new Map(CODES.map((code) => [this.constants[code], code]));
-    this.reserve(options.reserveBytes);
     this.hasher = new WasmHasher(instance, this.memory);
     this.renew();
     const { HEAP_LIMIT, WINDOW_LIMIT, CLUSTER_BYTES } = this.constants;
@@ -192,19 +191,22 @@ export class Core {
     const cluster = Number(this.data.getBigUint64(descriptor, true));
     return LINEAR_BLOCKS + cluster * this.constants.CLUSTER_BLOCKS;
   }
+}
 
-  private reserve(bytes: number): void {
-    const wanted = Math.ceil((this.constants.HEAP + bytes) / WASM_PAGE_BYTES);
-    const pages = Math.min(wanted, WASM_PAGES_MAX) - this.memory.buffer.byteLength / WASM_PAGE_BYTES;
-    try {
-      this.memory.grow(pages);
-    } catch (cause) {
-      throw new PerdureError(
-        "OUT_OF_MEMORY",
-        `the runtime has no room for ${bytes} reserved bytes; open with a smaller \`reserve\``,
-        { cause },
-      );
-    }
+/**
+ * Memory with room for so many bytes of the heap. It is made that large at once: growth detaches the views that there were, and as soon as any buffer
+ * of a process has been detached, V8 asks at every access to a typed array or DataView whether its own was.
+ */
+function reserve(bytes: number, heap: number): WebAssembly.Memory {
+  const initial = Math.min(Math.ceil((heap + bytes) / WASM_PAGE_BYTES), WASM_PAGES_MAX);
+  try {
+    return new WebAssembly.Memory({ initial, maximum: WASM_PAGES_MAX });
+  } catch (cause) {
+    throw new PerdureError(
+      "OUT_OF_MEMORY",
+      `the runtime has no room for ${bytes} reserved bytes; open with a smaller \`reserve\``,
+      { cause },
+    );
   }
 }
 
@@ -226,16 +228,20 @@ const CODES: readonly ErrorCode[] = [
 const DESCRIPTOR_BYTES = 32;
 const DESCRIPTOR = { next: 8, block: 16, dirty: 20 } as const;
 
-function newMemory(pages: number): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: Math.max(1, pages), maximum: WASM_PAGES_MAX });
-}
-
 let knownConstants: Constants | null = null;
 
-function readConstants(instance: WebAssembly.Instance): Constants {
+/** They come with an instance, which needs a memory: that of the first one, of a page, is not used. */
+function constantsOf(module: WebAssembly.Module): Constants {
   if (knownConstants !== null) return knownConstants;
+  const unused = (): void => {};
+  const env = {
+    memory: new WebAssembly.Memory({ initial: 1 }),
+    fault: unused,
+    firstTouch: unused,
+    spill: unused,
+  };
   const found: Record<string, number> = {};
-  for (const [name, value] of Object.entries(instance.exports)) {
+  for (const [name, value] of Object.entries(new WebAssembly.Instance(module, { env }).exports)) {
     if (value instanceof WebAssembly.Global) found[name] = (value.value as number) >>> 0;
   }
   knownConstants = found as Constants;
