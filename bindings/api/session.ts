@@ -36,8 +36,6 @@ export abstract class Session extends Accessors {
   /** @internal */
   readonly auto: AutoCommit;
   private closed = false;
-  /** Whether an access may pass without being looked at. */
-  private isFree = false;
   private hasCommitListener = false;
 
   /** @internal */
@@ -136,20 +134,8 @@ export abstract class Session extends Accessors {
 
   /** @internal */
   protected admit(address: number, bytes: number, write: boolean): void {
-    const { engine, isFree } = this;
-    const { core } = engine;
-    const at = address >>> 0;
-    const block = at >>> 12;
-    const isWithin = at === address && at >= HEAP && (at & 4095) <= BLOCK_BYTES - bytes;
-    if (
-      !isFree ||
-      !isWithin ||
-      !(core.states[block] >= (write ? core.constants.DIRTY : core.constants.CLEAN))
-    ) {
-      this.verifyRange(address, bytes, write);
-      engine.ensure(address, bytes, write);
-    }
-    if (isFree) this.remember(block, write);
+    this.verifyRange(address, bytes, write);
+    this.engine.ensure(address, bytes, write);
   }
 
   private verifyRange(address: number, bytes: number, write: boolean): void {
@@ -172,11 +158,12 @@ export abstract class Session extends Accessors {
     }
   }
 
-  /** What accessors may remember, and how, has changed. */
+  /** The views of memory, or whether accesses may pass unseen, have changed. */
   private renewAccess(): void {
-    this.data = this.engine.core.data;
-    this.isFree = !this.closed && this.engine.halt === null && !this.settings.checks;
-    this.forgetReady();
+    const { core, halt } = this.engine;
+    this.data = core.data;
+    if (this.closed || halt !== null || this.settings.checks) this.lookAtAll();
+    else this.states = core.states;
   }
 
   private failed(error: unknown): void {
