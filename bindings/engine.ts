@@ -112,13 +112,16 @@ export class Engine {
    */
   mutate(call: () => number): number {
     this.ensureWritable();
+    const { core } = this;
+    const { data } = core;
     let result: number;
     try {
       result = call() >>> 0;
     } catch (cause) {
       throw this.suspend(cause);
     }
-    if (this.core.renew()) this.listener?.accessChanged();
+    core.renew();
+    if (core.data !== data) this.listener?.accessChanged();
     return result;
   }
 

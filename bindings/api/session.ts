@@ -3,7 +3,6 @@
  * the verbs of the public surface; pointers, regions and the like need no more than this.
  */
 import { PerdureError } from "../base/errors.js";
-import { BLOCK_BYTES } from "../core.js";
 import type { Engine, Source } from "../engine.js";
 import type { Pager } from "../pager/pager.js";
 import type { Reader } from "../pager/reader.js";
