@@ -8,9 +8,11 @@ import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Mutant, mutants } from "../test/mutants/pager.js";
+import { engineMutants } from "../test/mutants/engine.js";
+import { type Mutant, mutants as pagerMutants } from "../test/mutants/pager.js";
 import { Random, seedFromEnv } from "../test/support/random.js";
 
+const mutants: readonly Mutant[] = [...pagerMutants, ...engineMutants];
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const copy = join(root, "build", "mutants");
 
@@ -20,11 +22,19 @@ type Outcome = "killed" | "survived" | "does not apply" | "does not compile" | "
 function prepareCopy(): void {
   rmSync(copy, { recursive: true, force: true });
   mkdirSync(copy, { recursive: true });
-  for (const name of ["bindings", "test", "scripts", "package.json", "tsconfig.json"]) {
+  for (const name of [
+    "assembly",
+    "asconfig.json",
+    "bindings",
+    "test",
+    "scripts",
+    "package.json",
+    "tsconfig.json",
+  ]) {
     cpSync(join(root, name), join(copy, name), { recursive: true });
   }
   mkdirSync(join(copy, "build"));
-  for (const name of ["engine.wasm"]) {
+  for (const name of ["engine.wasm", "engine.wasm.stamp"]) {
     const path = join(root, "build", name);
     if (existsSync(path)) cpSync(path, join(copy, "build", name));
   }
@@ -40,8 +50,15 @@ function runMutant(mutant: Mutant): { outcome: Outcome; detail: string } {
     source.replace(mutant.find, () => mutant.replace),
   );
   try {
-    const compiled = spawnSync("npx", ["tsc"], { cwd: copy, encoding: "utf8" });
-    if (compiled.status !== 0) return { outcome: "does not compile", detail: compiled.stdout.slice(0, 300) };
+    // The engine is compiled when it is not what it was compiled from: also after a mutant of it.
+    for (const command of [
+      ["node", "scripts/asbuild.mjs"],
+      ["npx", "tsc"],
+    ] as const) {
+      const compiled = spawnSync(command[0], command.slice(1), { cwd: copy, encoding: "utf8" });
+      const detail = `${compiled.stdout}${compiled.stderr}`.slice(0, 300);
+      if (compiled.status !== 0) return { outcome: "does not compile", detail };
+    }
     return runTest(mutant);
   } finally {
     writeFileSync(path, source);

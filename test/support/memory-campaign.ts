@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Memory } from "../../bindings/index.js";
+import { type Memory, PerdureError } from "../../bindings/index.js";
 import { MemoryPlace } from "../../bindings/storage/memory.js";
 import { expectCode } from "./expect-code.js";
 import { FakeMachine, type FakeProcess } from "./fake-processes.js";
@@ -61,6 +61,7 @@ export class MemoryCampaign {
       this.memory.close();
     } catch (error) {
       console.error(`    after ${this.steps.slice(-12).join(", ")}`);
+      if (error instanceof PerdureError) assert.fail(`what must succeed has failed: ${error.stack}`);
       throw error;
     }
   }
