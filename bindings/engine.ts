@@ -170,15 +170,6 @@ export class Engine {
     }
   }
 
-  /** Makes several changes that belong together. */
-  changeAll(body: () => void): void {
-    try {
-      body();
-    } catch (cause) {
-      throw this.suspend(cause);
-    }
-  }
-
   /** Nothing more is written before `rollback`. Returns the error to throw. */
   private suspend(cause: unknown): unknown {
     this.core.renew();
