@@ -46,6 +46,8 @@ export interface ExploreOptions {
 export class CrashCounts {
   traces = 0;
   instants = 0;
+  /** Instants with unflushed sectors of which every state was opened that a power cut can leave. */
+  exhaustive = 0;
   /** States left by a power cut, by a kill, by either of them inside an opening, and those opened without their newest superblock. */
   powerStates = 0;
   killStates = 0;
@@ -67,11 +69,11 @@ export class CrashCounts {
   }
 
   line(): string {
-    const { states, powerStates, killStates, recoveryStates, fallbackStates, instants, traces, outcomes } =
-      this;
+    const { powerStates, killStates, recoveryStates, fallbackStates, instants, exhaustive, traces } = this;
     return (
-      `${states} crash states (${powerStates} power cuts, ${killStates} kills, ${recoveryStates} inside recovery, ` +
-      `${fallbackStates} without the newest superblock) at ${instants} instants of ${traces} traces, ${outcomes} distinct outcomes`
+      `${this.states} crash states (${powerStates} power cuts, ${killStates} kills, ${recoveryStates} inside recovery, ` +
+      `${fallbackStates} without the newest superblock) at ${instants} instants, ${exhaustive} of them in full, of ` +
+      `${traces} traces, ${this.outcomes} distinct outcomes`
     );
   }
 }
@@ -79,6 +81,7 @@ export class CrashCounts {
 const countKeys = [
   "traces",
   "instants",
+  "exhaustive",
   "powerStates",
   "killStates",
   "recoveryStates",
@@ -136,6 +139,8 @@ export class Explorer {
     }
     for (const { disk, expectation, where } of instants) {
       this.counts.instants++;
+      const pending = disk.pendingSectorCount();
+      if (pending > 0 && pending <= this.options.exhaustiveLimit) this.counts.exhaustive++;
       for (const state of disk.crashStates(this.options)) {
         this.counts.powerStates++;
         this.examine(state, expectation, "power", `a power cut before ${where}`);
@@ -265,7 +270,7 @@ export class Explorer {
       const created = expectation.created || instant === instants.at(-1);
       if (!created && !left.exists(stateName)) return;
       try {
-        const pager = this.open(left);
+        const pager = second === "kill" || random.oneIn(4) ? this.open(left) : this.openBare(left);
         // What is on the medium or in the cache decides, and opening does not change what it says.
         const open = second === "power" && crash === "kill" && instant !== instants.at(-1);
         const found = expectation.find(pager, open ? expectation.durable : point);

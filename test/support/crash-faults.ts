@@ -14,6 +14,7 @@ import {
   type Fault,
   type FaultKind,
   nothingPersists,
+  type OperationKind,
   SeededChooser,
   type SimulatedDisk,
 } from "./simulated-disk.js";
@@ -80,9 +81,11 @@ export class FaultRun {
     this.begin = this.disk.operationCount;
   }
 
-  /** Runs some operations and then looks at what is there; returns the number of operations of the disk. */
-  async run(steps: number): Promise<number> {
+  /** Runs some operations and then looks at what is there; returns the operations of the disk. */
+  async run(steps: number): Promise<OperationKind[]> {
     const { plan, disk } = this;
+    const operations: OperationKind[] = [];
+    disk.onOperation = ({ kind }) => void operations.push(kind);
     this.counts.runs++;
     if (plan.index >= 0) {
       const { kind, sticky, persisted, appliedBytes } = plan;
@@ -95,7 +98,7 @@ export class FaultRun {
     try {
       for (let i = 0; i < steps; i++) await this.step();
       if (this.fault !== null && this.fault.fired > 0) this.counts.fired++;
-      const operations = disk.operationCount - this.begin;
+      disk.onOperation = null;
       disk.clearFaults();
       this.verifyCrashes();
       await this.verifyHandle();

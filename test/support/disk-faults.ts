@@ -60,7 +60,8 @@ export class Fault {
   }
 }
 
-function canFail(operation: OperationKind, fault: FaultKind): boolean {
+/** Whether a fault of that kind can strike at an operation of this one. */
+export function canFail(operation: OperationKind, fault: FaultKind): boolean {
   switch (fault) {
     case "EIO":
       return true;

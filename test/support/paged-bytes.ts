@@ -32,6 +32,7 @@ export class PagedBytes {
       const length = Math.min(count - done, pageBytes - start);
       const page = this.pages[Math.floor((offset + done) / pageBytes)];
       if (page === undefined) into.fill(0, done, done + length);
+      else if (length === pageBytes) into.set(page, done);
       else into.set(page.subarray(start, start + length), done);
       done += length;
     }
@@ -49,7 +50,10 @@ export class PagedBytes {
     for (let done = 0; done < from.length; ) {
       const start = (offset + done) % pageBytes;
       const length = Math.min(from.length - done, pageBytes - start);
-      this.own(Math.floor((offset + done) / pageBytes)).set(from.subarray(done, done + length), start);
+      const index = Math.floor((offset + done) / pageBytes);
+      const part = from.subarray(done, done + length);
+      if (length === pageBytes) this.replace(index, part);
+      else this.own(index).set(part, start);
       done += length;
     }
     if (from.length > 0) this.bytes = Math.max(this.bytes, offset + from.length);
@@ -69,6 +73,13 @@ export class PagedBytes {
   words(offset: number, length: number): Uint32Array | undefined {
     const page = this.pages[Math.floor(offset / pageBytes)];
     return page === undefined ? undefined : new Uint32Array(page.buffer, offset % pageBytes, length / 4);
+  }
+
+  /** Copies a whole page in, without a look at what was there. */
+  private replace(index: number, bytes: Uint8Array): void {
+    if (this.owned.has(index)) this.pages[index]!.set(bytes);
+    else this.pages[index] = new Uint8Array(bytes);
+    this.owned.add(index);
   }
 
   private own(index: number): Uint8Array {
