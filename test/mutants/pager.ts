@@ -28,8 +28,8 @@ export const mutants: readonly Mutant[] = [
     name: "checkpoint-skips-first-flush",
     broken: "map nodes and record are flushed before the superblock is written",
     file: pager("checkpoint"),
-    find: "  state.flush();\n  writeSuperblock(state, superblock);\n  install",
-    replace: "  writeSuperblock(state, superblock);\n  install",
+    find: "    state.flush();\n    writeSuperblock(state, superblock);\n",
+    replace: "    writeSuperblock(state, superblock);\n",
     killedBy: "50-crash-states",
   },
   {
@@ -69,8 +69,8 @@ export const mutants: readonly Mutant[] = [
     name: "lost-headers-ignored",
     broken: "a header beyond the end that proves flushed commits missing is CORRUPT",
     file: pager("walk"),
-    find: "if (lastFlushed > walk.sequence)",
-    replace: "if (lastFlushed > walk.sequence + 1e9)",
+    find: "const proves = lastFlushed > walk.sequence;",
+    replace: "const proves = lastFlushed > walk.sequence + 1e9;",
     killedBy: "52-corruption",
   },
   {

@@ -333,8 +333,12 @@ function newestWithFallback(state: SimulatedDisk): number {
 /** Of the commit after a crash. */
 const furtherVersion = 0x7fff0000;
 
-/** The error of a state, with what led to it. */
+/**
+ * The error of a state, with what led to it. A failed check stays one, and an error of the pager becomes one: whatever is explained here had
+ * to succeed.
+ */
 export function explain(error: unknown, what: string): never {
-  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  throw new Error(`${message}\n  after ${what}`, { cause: error });
+  const message = `${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}\n  after ${what}`;
+  const failed = error instanceof assert.AssertionError || error instanceof PerdureError;
+  throw Object.assign(failed ? new assert.AssertionError({ message }) : new Error(message), { cause: error });
 }
