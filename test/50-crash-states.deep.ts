@@ -14,7 +14,7 @@ const wanted = Number(text);
 
 const THREADS = 2;
 /** Traces between two lines that tell how far it is. */
-const TOLD_EVERY = 100;
+const TOLD_EVERY = 20;
 
 describe("crash states of the pager, for long", () => {
   it(`${wanted.toLocaleString("en")} crash states`, () =>
