@@ -63,11 +63,15 @@ function runTest({ killedBy, title }: Mutant): { outcome: Outcome; detail: strin
   if (title !== undefined) arguments_.push("--fgrep", title);
   const output = join(copy, "report.json");
   rmSync(output, { force: true });
-  spawnSync(join(copy, "node_modules", ".bin", "mocha"), [...arguments_, "--reporter-option", `output=${output}`], {
-    cwd: copy,
-    encoding: "utf8",
-    timeout: 300_000,
-  });
+  spawnSync(
+    join(copy, "node_modules", ".bin", "mocha"),
+    [...arguments_, "--reporter-option", `output=${output}`],
+    {
+      cwd: copy,
+      encoding: "utf8",
+      timeout: 300_000,
+    },
+  );
   if (!existsSync(output)) return { outcome: "failed otherwise", detail: "the test run did not end" };
   const { failures } = JSON.parse(readFileSync(output, "utf8")) as {
     failures: { fullTitle: string; err: { code?: string; name?: string; message?: string } }[];

@@ -22,7 +22,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("commit"),
     find: "if (durable) state.flush();",
     replace: "if (durable) state.lastFlushed = state.sequence;",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "keep a durable commit",
   },
   {
     name: "checkpoint-skips-first-flush",
@@ -30,7 +31,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("checkpoint"),
     find: "    state.flush();\n    writeSuperblock(state, superblock);\n",
     replace: "    writeSuperblock(state, superblock);\n",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "no superblock without the trees",
   },
   {
     name: "superblock-not-flushed",
@@ -39,7 +41,8 @@ export const mutants: readonly Mutant[] = [
     find: '    state.fail("IO", "a superblock could not be written; close and open the file again", cause);\n  }\n  state.flush();',
     replace:
       '    state.fail("IO", "a superblock could not be written; close and open the file again", cause);\n  }',
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "from either superblock",
   },
   {
     name: "superblock-in-place",
@@ -55,7 +58,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("walk"),
     find: "segment.header.sequence > walk.lastFlushed && !blocksVerify(file, segment)",
     replace: "segment.header.sequence > walk.lastFlushed && !blocksVerify(file, segment) && false",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "without its block",
   },
   {
     name: "previous-digest-unchecked",
@@ -63,7 +67,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("walk"),
     find: "header.sequence === walk.sequence + 1 && header.previous === walk.digest",
     replace: "header.sequence === walk.sequence + 1",
-    killedBy: "52-hostile",
+    killedBy: "51-crash-directed",
+    title: "nothing that was lost join the chain",
   },
   {
     name: "lost-headers-ignored",
@@ -79,7 +84,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("recover"),
     find: "    rewriteBlocks(file, segment);\n",
     replace: "",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "what an opening has shown",
   },
   {
     name: "newest-superblock-not-rewritten",
@@ -87,7 +93,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("recover"),
     find: "  file.write(newest.generation % 2, encodeSuperblock(newest, file.hasher));\n",
     replace: "",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "leave a fallback",
   },
   {
     name: "next-not-zeroed",
@@ -95,7 +102,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("recover"),
     find: "  if (walk.next < file.slots()) file.write(walk.next, ZERO_SLOT);\n",
     replace: "",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "complete a torn header",
   },
   {
     name: "torn-superblock-not-zeroed",
@@ -119,7 +127,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("space"),
     find: "for (const reach of [this.newest, this.fallback, ...this.pinned.values()]) {",
     replace: "for (const reach of [this.newest, ...this.pinned.values()]) {",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "from either superblock",
   },
   {
     name: "pins-ignored",
@@ -135,7 +144,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("space"),
     find: "      for (const run of reach.runs) busy.addRange(run.slot, run.slots);\n",
     replace: "",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "from either superblock",
   },
   {
     name: "new-runs-unnamed",
@@ -143,7 +153,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("checkpoint"),
     find: "  space.nameRuns(runs);\n",
     replace: "",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "from either superblock",
   },
   {
     name: "spilled-slots-reused",
@@ -160,7 +171,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("commit"),
     find: "  state.space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));\n",
     replace: "",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "a commit lists and that were spilled",
   },
   {
     name: "held-slots-freed",
@@ -216,7 +228,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("writer-state"),
     find: "      this.file.write(this.log.next, ZERO_SLOT);\n",
     replace: "",
-    killedBy: "50-faults",
+    killedBy: "51-crash-directed",
+    title: "bring back a commit that has failed",
   },
   {
     name: "failed-flush-forgiven",
@@ -224,7 +237,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("writer-state"),
     find: "    if (this.failure) throw new PerdureError(this.failure.code, this.failure.message, { cause: this.failure });\n",
     replace: "",
-    killedBy: "50-faults",
+    killedBy: "51-crash-directed",
+    title: "acknowledged after a failed flush",
   },
   {
     name: "living-owner-passed-over",
@@ -264,7 +278,8 @@ export const mutants: readonly Mutant[] = [
     file: pager("files"),
     find: "    storage.flush();\n  } finally {",
     replace: "  } finally {",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "a new file whole or not at all",
   },
   {
     name: "directory-not-flushed",
@@ -272,6 +287,7 @@ export const mutants: readonly Mutant[] = [
     file: pager("open"),
     find: "      place.flush();\n",
     replace: "",
-    killedBy: "50-crash-states",
+    killedBy: "51-crash-directed",
+    title: "the name that a creator",
   },
 ];
