@@ -109,6 +109,21 @@ function rotNewest(disk: SimulatedDisk): SimulatedDisk {
 
 const writesSuperblock = ({ kind, offset }: Operation) => kind === "write" && offset < 2 * SLOT;
 
+/** What a power cut leaves when a superblock is written by `body` and not flushed yet. */
+function duringSuperblock(disk: SimulatedDisk, body: () => void, chooser: Chooser): SimulatedDisk {
+  let written = false;
+  let left: SimulatedDisk | null = null;
+  disk.onOperation = (operation) => {
+    if (written) left = disk.crash(chooser);
+    // Opening writes the newest one again, which changes nothing.
+    written = writesSuperblock(operation) && operation.offset / SLOT !== newestOf(disk).generation % 2;
+  };
+  body();
+  disk.onOperation = null;
+  assert.ok(left, "no superblock was written");
+  return left;
+}
+
 /** The next flush fails, or the one after so many; what it should have written stays in the cache only. */
 function failFlush(disk: SimulatedDisk, after = 0): void {
   let left = after;
@@ -213,6 +228,48 @@ describe("crashes at chosen moments", () => {
     assert.deepEqual(versionsOn(left.crash(sectors(torn))), { 0: 1 });
   });
 
+  it("do not complete a torn superblock by a later one", () => {
+    for (let rounds = 1; rounds <= 12; rounds++) {
+      const disk = newDisk();
+      const pager = open(disk);
+      for (let round = 1; round <= rounds; round++) {
+        put(pager, round % BLOCKS, round);
+        put(pager, 1000 * (round % 3), round);
+        pager.checkpoint();
+      }
+      put(pager, 1, 100);
+      const torn = (sector: number, count: number) => count === SLOT_SECTORS && sector > 0;
+      // Old bytes lie in all sectors of the superblock but the first, and only that one of the new superblock persists.
+      const slot = (newestOf(disk).generation + 1) % 2;
+      disk.overwrite(stateName, slot * SLOT + 512, new Uint8Array(SLOT - 512).fill(0xee));
+      const left = duringSuperblock(
+        disk,
+        () => pager.checkpoint(),
+        sectors((sector) => sector === 0),
+      );
+      const expected = versionsOn(left.kill());
+      assert.equal(expected[1], 100);
+      const again = duringSuperblock(left, () => open(left), sectors(torn));
+      assert.deepEqual(versionsOn(again), expected, `${rounds} rounds`);
+    }
+  });
+
+  it("go on behind a record whose superblock was lost", () => {
+    for (let rounds = 1; rounds <= 6; rounds++) {
+      const disk = newDisk();
+      const pager = open(disk);
+      for (let round = 1; round <= rounds; round++) {
+        put(pager, round % BLOCKS, round);
+        pager.checkpoint();
+      }
+      put(pager, 1, 100);
+      const left = duringSuperblock(disk, () => pager.checkpoint(), nothingPersists);
+      const second = open(left);
+      put(second, 2, 101);
+      assert.deepEqual(versionsOn(rotNewest(left)), versionsIn(second), `${rounds} rounds`);
+    }
+  });
+
   it("find a new file whole or not at all", () => {
     const disk = new SimulatedDisk();
     const states: SimulatedDisk[] = [];
@@ -272,8 +329,8 @@ describe("crashes at chosen moments", () => {
     put(pager, 0, 1);
     for (let block = 1; block < BLOCKS; block++) pager.spill(block, versionBytes(10 + block));
     // Neither superblock leads through the runs that they lie in after this.
-    pager.checkpoint();
-    pager.checkpoint();
+    for (let i = 0; i < 6; i++) pager.checkpoint();
+    for (let block = 1; block < BLOCKS; block++) assert.equal(versionsIn(pager)[block], 10 + block);
     put(pager, 0, 2, false);
     for (let block = 1; block < BLOCKS; block++) put(pager, block, 20 + block, false);
     assert.deepEqual(versionsOn(disk.kill()), versionsIn(pager));
@@ -281,6 +338,21 @@ describe("crashes at chosen moments", () => {
       put(pager, 0, version, version % 2 === 0);
       assert.deepEqual(versionsOn(rotNewest(disk)), versionsIn(pager), `version ${version}`);
     }
+  });
+
+  it("keep what only a snapshot leads to", () => {
+    const disk = newDisk();
+    const pager = open(disk);
+    for (let block = 0; block < BLOCKS; block++) put(pager, block, 1 + block);
+    const kept = versionsIn(pager);
+    pager.createSnapshot("kept");
+    for (let step = 0; step < 24; step++) {
+      put(pager, step % BLOCKS, 100 + step);
+      if (step % 4 === 0) pager.checkpoint();
+    }
+    const left = open(disk.crash(nothingPersists));
+    succeeding(() => left.restoreSnapshot("kept"));
+    assert.deepEqual(versionsIn(left), kept);
   });
 
   it("lead to the same commit from either superblock, whatever a checkpoint has written by then", () => {
