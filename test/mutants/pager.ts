@@ -164,7 +164,7 @@ export const mutants: readonly Mutant[] = [
     find: "    for (const slot of spilled) busy.add(slot);\n",
     replace: "",
     killedBy: "51-crash-directed",
-    title: "a commit lists and that were spilled",
+    title: "keep blocks that were spilled",
   },
   {
     name: "spills-outside-runs-unnamed",
