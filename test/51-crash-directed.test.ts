@@ -334,23 +334,17 @@ describe("crashes at chosen moments", () => {
   });
 
   it("keep blocks that a commit lists and that were spilled before checkpoints", () => {
-    for (let checkpoints = 2; checkpoints <= 6; checkpoints++) {
-      const disk = newDisk();
-      const pager = open(disk);
-      put(pager, 0, 1);
-      for (let block = 1; block < BLOCKS; block++) pager.spill(block, versionBytes(10 + block));
-      // Neither superblock leads through the runs that they lie in after two of these.
-      for (let i = 0; i < checkpoints; i++) pager.checkpoint();
-      put(pager, 0, 2, false);
-      const again = Array.from({ length: BLOCKS - 1 }, (_, i) => 20 + i);
-      pager.commit([{ block: 1, count: BLOCKS - 1, bytes: versionBytes(...again) }], false);
-      pager.checkpoint();
-      for (let version = 31; version < 35; version++) {
-        for (let block = 0; block < BLOCKS; block++) pager.spill(block, versionBytes(version));
-        put(pager, 0, version);
-        assert.deepEqual(versionsOn(rotNewest(disk)), versionsIn(pager), `${checkpoints}, ${version}`);
-      }
-    }
+    const disk = newDisk();
+    const pager = open(disk);
+    put(pager, 0, 1);
+    for (let block = 1; block < BLOCKS; block++) pager.spill(block, versionBytes(10 + block));
+    // Neither superblock leads through the runs that they lie in after two of these.
+    for (let i = 0; i < 3; i++) pager.checkpoint();
+    put(pager, 0, 2, false);
+    // Their slots lie alone between others in use: the nodes of the next checkpoint would fit there.
+    for (const block of [2, 4, 6]) put(pager, block, 20 + block, false);
+    pager.checkpoint();
+    assert.deepEqual(versionsOn(rotNewest(disk)), versionsIn(pager));
   });
 
   it("keep what only a snapshot leads to", () => {
