@@ -122,21 +122,21 @@ const sequential = [
   ]),
 ];
 
-/** The second area begins in the middle. */
-const areas = 2 * mebibyte;
+/** The second area lies behind as much that is not used. */
+const areas = 3 * mebibyte;
 const alternating = [
   workload("stores of a u32, in turn in two areas of 1 MiB", areas, [
     {
       name: dataView,
       loop({ view }, iterations) {
         for (let i = 0; i < iterations; i++)
-          view.setUint32(((i << 1) & sequentialMask & ~3) + ((i & 1) << 20), i, true);
+          view.setUint32(((i << 1) & sequentialMask & ~3) + ((i & 1) << 21), i, true);
       },
     },
     {
       name: "Uint32Array",
       loop({ u32 }, iterations) {
-        for (let i = 0; i < iterations; i++) u32[(((i << 1) & sequentialMask) >> 2) + ((i & 1) << 18)] = i;
+        for (let i = 0; i < iterations; i++) u32[(((i << 1) & sequentialMask) >> 2) + ((i & 1) << 19)] = i;
       },
     },
     {
@@ -144,14 +144,14 @@ const alternating = [
       bars: storeBars,
       loop({ memory, address }, iterations) {
         for (let i = 0; i < iterations; i++)
-          memory.setU32(address + ((i << 1) & sequentialMask & ~3) + ((i & 1) << 20), i);
+          memory.setU32(address + ((i << 1) & sequentialMask & ~3) + ((i & 1) << 21), i);
       },
     },
     {
       name: "two Ptrs",
       loop({ memory, address }, iterations) {
         const first = memory.ptr(address);
-        const second = memory.ptr(address + mebibyte);
+        const second = memory.ptr(address + 2 * mebibyte);
         for (let i = 0; i < iterations; i += 2) {
           first.u32 = i;
           second.u32 = i;

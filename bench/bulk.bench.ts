@@ -4,6 +4,8 @@
 import fs from "node:fs";
 import { join } from "node:path";
 import { serialize } from "node:v8";
+import type { Memory, View } from "../bindings/index.js";
+import { letGo, makeBlocks, openMemory } from "./engines.js";
 import type { Bar, Case, Workload } from "./harness.js";
 import { scratchFolder } from "./harness.js";
 import {
@@ -47,7 +49,9 @@ function bulkWorkload(bytes: number, rounds: number, bars: Bar[], peers: Case[])
     rounds,
     cases: [
       fileCase(raw, (file) => fs.writeSync(file, sharedMemory(bytes))),
-      { ...storeCase("perdure", openPerdure, bytes, bytes / blockBytes), bars },
+      { ...storeCase("perdure, the pager", openPerdure, bytes, bytes / blockBytes), bars },
+      { ...viewCase("perdure, a view that was filled", bytes, false), bars },
+      viewCase("perdure, a view, with the filling", bytes, true),
       ...peers,
     ],
   };
@@ -82,6 +86,33 @@ function storeCase(name: string, open: OpenStore, bytes: number, blocks: number)
       store = await open(scratchFolder(folder), true);
     },
     run: () => store?.commit(transaction),
+    teardown: drop,
+  };
+}
+
+/** An object as large, which is written through a view; what the commit then has to look for is all of it. */
+function viewCase(name: string, bytes: number, fills: boolean): Case {
+  const folder = `bulk/${bytes}-${name.replace(/\W+/g, "-")}`;
+  let memory: Memory | null = null;
+  let view: View<Uint8Array> | null = null;
+  const drop = (): void => {
+    if (memory !== null) letGo(memory);
+    memory = null;
+    emptyFolder(scratchFolder(folder));
+  };
+  const fill = (): void => view?.array.set(sharedMemory(bytes));
+  return {
+    name,
+    prepare() {
+      drop();
+      memory = openMemory(scratchFolder(folder), { autoCommit: false, reserve: 2 * bytes });
+      view = memory.view(makeBlocks(memory, bytes / blockBytes), Uint8Array, bytes);
+      if (!fills) fill();
+    },
+    run() {
+      if (fills) fill();
+      memory?.commit();
+    },
     teardown: drop,
   };
 }

@@ -3,7 +3,9 @@
 
 import fs from "node:fs";
 import { join } from "node:path";
+import { deserialize, serialize } from "node:v8";
 import { Random } from "../test/support/random.js";
+import { blocksOf, makeBlocks, openMemory } from "./engines.js";
 import type { Bar, Case, Workload } from "./harness.js";
 import { scratchFolder } from "./harness.js";
 import {
@@ -39,8 +41,8 @@ interface Opened {
   close(): unknown;
 }
 
-const perdure: Peer = {
-  name: "perdure",
+const pager: Peer = {
+  name: "perdure, the pager",
   fill: openPerdure,
   open(folder, block) {
     const pager = openPerdurePager(folder);
@@ -48,6 +50,29 @@ const perdure: Peer = {
     return pager;
   },
 };
+
+/** A program's memory, for writing or reading. */
+function memoryPeer(name: string, bytes: number, readOnly: boolean): Peer {
+  return {
+    name,
+    fill(folder) {
+      const memory = openMemory(folder, { autoCommit: false, reserve: bytes, durability: "none" });
+      const { address } = makeBlocks(memory, bytes / blockBytes);
+      return {
+        commit(changes) {
+          for (const { block, bytes } of changes) memory.write(address + block * blockBytes, bytes);
+          memory.commit();
+        },
+        close: () => memory.close(),
+      };
+    },
+    open(folder, block) {
+      const memory = openMemory(folder, { readOnly });
+      memory.getF64(blocksOf(memory).address + block * blockBytes);
+      return memory;
+    },
+  };
+}
 
 const peers: Peer[] = [
   {
@@ -88,6 +113,24 @@ const readingAll = (bytes: number): Peer => ({
     const into = sharedMemory();
     for (let at = 0; at < bytes; at += into.length) fs.readSync(file, into, 0, into.length, at);
     return { close: () => fs.closeSync(file) };
+  },
+});
+
+/** An object that is all of the state: written by `v8.serialize`, read as a whole. */
+const deserializing = (bytes: number): Peer => ({
+  name: "v8.deserialize",
+  fill(folder) {
+    const all = new Uint8Array(bytes);
+    return {
+      commit(changes) {
+        for (const { block, bytes } of changes) all.set(bytes, block * blockBytes);
+      },
+      close: () => fs.writeFileSync(join(folder, "v8"), serialize(all)),
+    };
+  },
+  open(folder, block) {
+    const all: Uint8Array = deserialize(fs.readFileSync(join(folder, "v8")));
+    return { close: () => all[block * blockBytes] };
   },
 });
 
@@ -141,20 +184,26 @@ const sizes = [
 ];
 const [smallest] = sizes;
 
+const ours = (bytes: number): Peer[] => [
+  pager,
+  memoryPeer("perdure", bytes, false),
+  memoryPeer("perdure, for reading", bytes, true),
+];
+
 const workload: Workload = {
   name: "open and read one block, warm",
   unit: "ms",
   reference: `perdure, ${smallest.title}`,
   iterations: 1,
   rounds: 21,
-  cases: sizes.flatMap(({ title, bytes }) => {
-    const flat: Bar[] =
-      title === smallest.title ? [] : [{ of: `perdure, ${smallest.title}`, timeAtMost: 1.5 }];
-    return [
-      openCase(perdure, title, bytes, [{ millisecondsAtMost: 3 }, ...flat]),
-      ...[...peers, readingAll(bytes)].map((peer) => openCase(peer, title, bytes)),
-    ];
-  }),
+  cases: sizes.flatMap(({ title, bytes }) => [
+    ...ours(bytes).map((peer) => {
+      const flat: Bar[] =
+        title === smallest.title ? [] : [{ of: `${peer.name}, ${smallest.title}`, timeAtMost: 1.5 }];
+      return openCase(peer, title, bytes, [{ millisecondsAtMost: 3 }, ...flat]);
+    }),
+    ...[...peers, readingAll(bytes), deserializing(bytes)].map((peer) => openCase(peer, title, bytes)),
+  ]),
 };
 
 export default workload;

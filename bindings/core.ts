@@ -120,8 +120,9 @@ export class Core {
 
   /** OUT_OF_MEMORY when the runtime has no room for what is reserved. */
   constructor(host: Host, options: CoreOptions) {
-    this.constants = engineConstants();
-    this.memory = reservedMemory(this.constants.HEAP, options.reserveBytes);
+    const module = engineModule();
+    this.constants = constantsOf(module);
+    this.memory = reserve(options.reserveBytes, this.constants.HEAP);
     const env = {
       memory: this.memory,
       // One call may make memory grow, and then need blocks.
@@ -135,7 +136,7 @@ export class Core {
         host.spill(block >>> 0);
       },
     };
-    const instance = new WebAssembly.Instance(engineModule(), { env });
+    const instance = new WebAssembly.Instance(module, { env });
     // A plain object: the exports themselves are a frozen dictionary, and slower to call through.
     this.functions = { ...instance.exports } as unknown as EngineFunctions;
     this.codes = new Map(CODES.map((code) => [this.constants[code], code]));
@@ -198,6 +199,23 @@ export class Core {
   }
 }
 
+/**
+ * Memory with room for so many bytes of the heap. It is made that large at once: growth detaches the views that there were, and as soon as any buffer
+ * of a process has been detached, V8 asks at every access to a typed array or DataView whether its own was.
+ */
+function reserve(bytes: number, heap: number): WebAssembly.Memory {
+  const initial = Math.min(Math.ceil((heap + bytes) / WASM_PAGE_BYTES), WASM_PAGES_MAX);
+  try {
+    return new WebAssembly.Memory({ initial, maximum: WASM_PAGES_MAX });
+  } catch (cause) {
+    throw new PerdureError(
+      "OUT_OF_MEMORY",
+      `the runtime has no room for ${bytes} reserved bytes; open with a smaller \`reserve\``,
+      { cause },
+    );
+  }
+}
+
 /** The codes of assembly/base/codes.ts, which exports them under these names. */
 const CODES: readonly ErrorCode[] = [
   "OUT_OF_MEMORY",
@@ -216,29 +234,20 @@ const CODES: readonly ErrorCode[] = [
 const DESCRIPTOR_BYTES = 32;
 const DESCRIPTOR = { next: 8, block: 16, dirty: 20 } as const;
 
-/** Made as large as it is to be: growing there costs several times as much. */
-function reservedMemory(heap: number, bytes: number): WebAssembly.Memory {
-  const initial = Math.min(Math.ceil((heap + bytes) / WASM_PAGE_BYTES), WASM_PAGES_MAX);
-  try {
-    return new WebAssembly.Memory({ initial, maximum: WASM_PAGES_MAX });
-  } catch (cause) {
-    throw new PerdureError(
-      "OUT_OF_MEMORY",
-      `the runtime has no room for ${bytes} reserved bytes; open with a smaller \`reserve\``,
-      { cause },
-    );
-  }
-}
-
 let knownConstants: Constants | null = null;
 
-/** From an instance that lives no longer than this. */
-function engineConstants(): Constants {
+/** They come with an instance, which needs a memory: that of the first one, of a page, is not used. */
+function constantsOf(module: WebAssembly.Module): Constants {
   if (knownConstants !== null) return knownConstants;
-  const none = () => {};
-  const env = { memory: new WebAssembly.Memory({ initial: 1 }), fault: none, firstTouch: none, spill: none };
+  const unused = (): void => {};
+  const env = {
+    memory: new WebAssembly.Memory({ initial: 1 }),
+    fault: unused,
+    firstTouch: unused,
+    spill: unused,
+  };
   const found: Record<string, number> = {};
-  for (const [name, value] of Object.entries(new WebAssembly.Instance(engineModule(), { env }).exports)) {
+  for (const [name, value] of Object.entries(new WebAssembly.Instance(module, { env }).exports)) {
     if (value instanceof WebAssembly.Global) found[name] = (value.value as number) >>> 0;
   }
   knownConstants = found as Constants;

@@ -21,7 +21,7 @@ export interface Source {
 }
 
 export interface Listener {
-  /** The views of memory were renewed, or blocks are no longer as present or as dirty as they were. */
+  /** The views of memory were renewed, or whether it may be written is another matter now. */
   accessChanged(): void;
   /** Something will need a commit. */
   firstTouch(): void;
@@ -112,14 +112,16 @@ export class Engine {
    */
   mutate(call: () => number): number {
     this.ensureWritable();
+    const { core } = this;
+    const { data } = core;
     let result: number;
     try {
       result = call() >>> 0;
     } catch (cause) {
       throw this.suspend(cause);
     }
-    this.core.renew();
-    this.listener?.accessChanged();
+    core.renew();
+    if (core.data !== data) this.listener?.accessChanged();
     return result;
   }
 
@@ -147,7 +149,6 @@ export class Engine {
     } catch (cause) {
       throw this.suspend(cause);
     }
-    this.listener?.accessChanged();
     return code;
   }
 
@@ -287,8 +288,7 @@ export class Engine {
     if (this.hasWritableWatch()) addUnseenChanges(this.core, pager, this.watches, changes);
     const sequence = pager.commit(changes, durable);
     this.core.functions.settle();
-    this.reason = null;
-    this.listener?.accessChanged();
+    if (this.reason !== null) this.halt = null;
     return sequence;
   }
 

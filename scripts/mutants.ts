@@ -8,9 +8,11 @@ import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Mutant, mutants } from "../test/mutants/pager.js";
+import { engineMutants } from "../test/mutants/engine.js";
+import { type Mutant, mutants as pagerMutants } from "../test/mutants/pager.js";
 import { Random, seedFromEnv } from "../test/support/random.js";
 
+const mutants: readonly Mutant[] = [...pagerMutants, ...engineMutants];
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const copy = join(root, "build", "mutants");
 
@@ -20,25 +22,41 @@ type Outcome = "killed" | "survived" | "does not apply" | "does not compile" | "
 function prepareCopy(): void {
   rmSync(copy, { recursive: true, force: true });
   mkdirSync(copy, { recursive: true });
-  for (const name of ["bindings", "test", "scripts", "package.json", "tsconfig.json"]) {
+  for (const name of [
+    "assembly",
+    "asconfig.json",
+    "bindings",
+    "test",
+    "scripts",
+    "package.json",
+    "tsconfig.json",
+  ]) {
     cpSync(join(root, name), join(copy, name), { recursive: true });
   }
   mkdirSync(join(copy, "build"));
-  for (const name of ["engine.wasm", "package.json"]) {
+  for (const name of ["engine.wasm", "engine.wasm.stamp", "package.json"]) {
     const path = join(root, "build", name);
     if (existsSync(path)) cpSync(path, join(copy, "build", name));
   }
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
-  const { status, stdout } = compile();
-  if (status !== 0) throw new Error(`the sources do not compile as they are:\n${stdout}`);
+  const { status, output } = compile();
+  if (status !== 0) throw new Error(`the sources do not compile as they are:\n${output}`);
 }
 
-/** Only what has changed since the last time. */
-function compile(): { status: number | null; stdout: string } {
-  return spawnSync(join(copy, "node_modules", ".bin", "tsc"), ["--incremental"], {
-    cwd: copy,
-    encoding: "utf8",
-  });
+/** Only what has changed since the last time; the engine when its sources are not those that it was compiled from. */
+function compile(): { status: number | null; output: string } {
+  const tsc = join(copy, "node_modules", ".bin", "tsc");
+  for (const command of [
+    ["node", "scripts/asbuild.mjs"],
+    [tsc, "--incremental"],
+  ]) {
+    const { status, stdout, stderr } = spawnSync(command[0], command.slice(1), {
+      cwd: copy,
+      encoding: "utf8",
+    });
+    if (status !== 0) return { status, output: `${stdout}${stderr}` };
+  }
+  return { status: 0, output: "" };
 }
 
 function runMutant(mutant: Mutant): { outcome: Outcome; detail: string } {
@@ -51,7 +69,7 @@ function runMutant(mutant: Mutant): { outcome: Outcome; detail: string } {
   );
   try {
     const compiled = compile();
-    if (compiled.status !== 0) return { outcome: "does not compile", detail: compiled.stdout.slice(0, 300) };
+    if (compiled.status !== 0) return { outcome: "does not compile", detail: compiled.output.slice(0, 300) };
     return runTest(mutant);
   } finally {
     writeFileSync(path, source);

@@ -3,9 +3,9 @@
 
 import assert from "node:assert/strict";
 import { type Case, exhaust, scripts } from "./model/exhaustive.js";
-import { type Counts, explore, type Finding, report, runSeed, shrink } from "./model/explore.js";
+import { type Counts, explore, type Finding, replay, report, runSeed, shrink } from "./model/explore.js";
 import { themes } from "./model/plans.js";
-import { protocol, type RuleName, without } from "./model/rules.js";
+import { protocol, type RuleName, type Rules, without } from "./model/rules.js";
 import { missed, redundant } from "./model/seeds.js";
 import { seedFromEnv, withSeed } from "./support/random.js";
 
@@ -56,9 +56,13 @@ describe("protocol model", () => {
     for (const rule of Object.keys(protocol) as RuleName[]) {
       if (redundant.includes(rule)) continue;
       it(rule, () => {
-        const [theme, seed, accounting] = missed[rule] ?? assert.fail(`no seed is known for ${rule}`);
-        assert.equal(runSeed(theme, seed, protocol, true), null, "the whole protocol breaks a promise here");
-        assert.notEqual(runSeed(theme, seed, without(rule), accounting === "accounting"), null);
+        const [theme, seed, how] = missed[rule] ?? assert.fail(`no schedule is known for ${rule}`);
+        const run = (rules: Rules, accounting: boolean): string | null =>
+          typeof how === "object"
+            ? replay({ theme, seed }, how, rules, accounting).message
+            : (runSeed(theme, seed, rules, accounting)?.message ?? null);
+        assert.equal(run(protocol, true), null, "the whole protocol breaks a promise here");
+        assert.notEqual(run(without(rule), how === "accounting"), null, "nothing misses it here");
       });
     }
   });

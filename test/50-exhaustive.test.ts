@@ -9,23 +9,23 @@ describe("all short sequences of operations", () => {
   it("one operation", () =>
     withSeed("sequences of one", (random) => {
       const counts = new CrashCounts();
-      const explore = { samples: 6, exhaustiveLimit: 8, recoveryEvery: 48, fallbackEvery: 8 };
+      const explore = { samples: 6, exhaustiveLimit: 8, recoveryEvery: 96, fallbackEvery: 8 };
       for (const names of sequences(1)) exploreSequence(names, random.next(), explore, counts);
       console.log(`      ${counts.line()}`);
       assert.equal(counts.traces, operationNames.length);
       assert.ok(counts.recoveryStates > 0, "inside recovery");
       assert.ok(counts.fallbackStates > 0, "without the newest superblock");
       assert.ok(counts.exhaustive > 0, "instants of which every state was opened");
-    })).timeout(60_000);
+    })).timeout(300_000);
 
   it("two operations", () =>
     withSeed("sequences of two", (random) => {
       const counts = new CrashCounts();
-      const explore = { samples: 4, exhaustiveLimit: 2, recoveryEvery: 1024, fallbackEvery: 32 };
+      const explore = { samples: 4, exhaustiveLimit: 2, recoveryEvery: 1536, fallbackEvery: 32 };
       for (const names of sequences(2)) exploreSequence(names, random.next(), explore, counts);
       console.log(`      ${counts.line()}`);
       assert.equal(counts.traces, operationNames.length ** 2);
       assert.ok(counts.powerStates > counts.instants, "power cuts");
       assert.ok(counts.outcomes > counts.traces, "outcomes");
-    })).timeout(60_000);
+    })).timeout(300_000);
 });

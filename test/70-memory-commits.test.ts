@@ -401,6 +401,8 @@ describe("memory: commits", () => {
       const end = collect(memory.commits(), []);
       await endOfTurn();
       memory.alloc(8);
+      memory.commit();
+      await endOfTurn();
       storage.failOn("write");
       expectCode("IO", () => memory.close());
       await end;

@@ -99,6 +99,7 @@ describe("memory: views", () => {
       for (const p of [small, large])
         for (const [offset, length] of [
           [0, 1],
+          [0, 0],
           [8, 0],
           [32, 32],
         ]) {

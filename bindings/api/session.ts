@@ -3,7 +3,6 @@
  * the verbs of the public surface; pointers, regions and the like need no more than this.
  */
 import { PerdureError } from "../base/errors.js";
-import { BLOCK_BYTES } from "../core.js";
 import type { Engine, Source } from "../engine.js";
 import type { Pager } from "../pager/pager.js";
 import type { Reader } from "../pager/reader.js";
@@ -36,8 +35,6 @@ export abstract class Session extends Accessors {
   /** @internal */
   readonly auto: AutoCommit;
   private closed = false;
-  /** Whether an access may pass without being looked at. */
-  private isFree = false;
   private hasCommitListener = false;
 
   /** @internal */
@@ -67,8 +64,6 @@ export abstract class Session extends Accessors {
       accessChanged: () => this.renewAccess(),
       firstTouch: () => this.auto.schedule(),
     });
-    // A new file's first touch, by its formatting, was before anybody listened.
-    if (engine.dirty) this.auto.schedule();
   }
 
   /** Of the last commit; 0 in a new file. */
@@ -138,20 +133,8 @@ export abstract class Session extends Accessors {
 
   /** @internal */
   protected admit(address: number, bytes: number, write: boolean): void {
-    const { engine, isFree } = this;
-    const { core } = engine;
-    const at = address >>> 0;
-    const block = at >>> 12;
-    const isWithin = at === address && at >= HEAP && (at & 4095) <= BLOCK_BYTES - bytes;
-    if (
-      !isFree ||
-      !isWithin ||
-      !(core.states[block] >= (write ? core.constants.DIRTY : core.constants.CLEAN))
-    ) {
-      this.verifyRange(address, bytes, write);
-      engine.ensure(address, bytes, write);
-    }
-    if (isFree) this.remember(block, write);
+    this.verifyRange(address, bytes, write);
+    this.engine.ensure(address, bytes, write);
   }
 
   private verifyRange(address: number, bytes: number, write: boolean): void {
@@ -174,11 +157,12 @@ export abstract class Session extends Accessors {
     }
   }
 
-  /** What accessors may remember, and how, has changed. */
+  /** The views of memory, or whether accesses may pass unseen, have changed. */
   private renewAccess(): void {
-    this.data = this.engine.core.data;
-    this.isFree = !this.closed && this.engine.halt === null && !this.settings.checks;
-    this.forgetReady();
+    const { core, halt } = this.engine;
+    this.data = core.data;
+    if (this.closed || halt !== null || this.settings.checks) this.lookAtAll();
+    else this.states = core.states;
   }
 
   private failed(error: unknown): void {
@@ -190,7 +174,8 @@ export abstract class Session extends Accessors {
   protected letGo(): void {
     this.closed = true;
     this.auto.stop();
-    this.renewAccess();
+    // Also for what does not ask whether the memory is open: alloc would cost more by it.
+    this.engine.halt = new PerdureError("CLOSED", `${this.path}: this memory was closed`);
     for (const watch of [...this.engine.watches]) watch.lost();
     this.engine.watches.clear();
     try {

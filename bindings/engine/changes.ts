@@ -27,7 +27,7 @@ export function dirtyChanges(core: Core): Change[] {
   return changes;
 }
 
-/** Adds the blocks under writable views whose digests are not those of the last commit. */
+/** Adds the blocks under writable views whose digests are not those of the last commit, neighbours as one change. */
 export function addUnseenChanges(
   core: Core,
   pager: Pager,
@@ -43,12 +43,23 @@ export function addUnseenChanges(
       if (core.states[block] !== WATCHED) continue;
       let end = block + 1;
       while (end <= last && core.states[end] === WATCHED) end++;
-      for (const changed of pager.differing(block, end - block, core.blocks(block, end - block))) {
-        if (seen.has(changed)) continue;
-        seen.add(changed);
-        changes.push({ block: changed, count: 1, bytes: core.blocks(changed, 1) });
-      }
+      const differing = pager.differing(block, end - block, core.blocks(block, end - block));
+      // Several views may show the same block.
+      const unseen = differing.filter((changed) => !seen.has(changed));
+      for (const changed of unseen) seen.add(changed);
+      for (const [start, count] of runsOf(unseen))
+        changes.push({ block: start, count, bytes: core.blocks(start, count) });
       block = end - 1;
     }
+  }
+}
+
+/** Ascending numbers as runs of consecutive ones. */
+function* runsOf(numbers: readonly number[]): Generator<[first: number, count: number]> {
+  for (let i = 0; i < numbers.length; ) {
+    let n = 1;
+    while (i + n < numbers.length && numbers[i + n] === numbers[i] + n) n++;
+    yield [numbers[i], n];
+    i += n;
   }
 }

@@ -37,6 +37,8 @@ const absorbUnitBytes = 1024;
 /** … and `hashFinish` wants this many bytes before the end of the input in one piece. */
 const lastStripeBytes = 64;
 const wasmPageBytes = 65536;
+/** What `create` takes, all that hashing needs: memory that has to grow slows down every typed array of the process. */
+const ownPages = 3;
 
 export class WasmHasher implements Hasher {
   readonly #exports: HashExports;
@@ -67,7 +69,7 @@ export class WasmHasher implements Hasher {
   /** A hasher with an instance and a small memory of its own. */
   static create(): WasmHasher {
     const binary = Uint8Array.from(atob(engineWasmBase64), (character) => character.charCodeAt(0));
-    const memory = new WebAssembly.Memory({ initial: 1 });
+    const memory = new WebAssembly.Memory({ initial: ownPages });
     const module = new WebAssembly.Module(binary);
     // Hashing calls no host function; what the rest of the engine imports is not there.
     const env: WebAssembly.ModuleImports = { memory };

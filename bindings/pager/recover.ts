@@ -12,7 +12,7 @@ import { checkpoint } from "./checkpoint.js";
 import { Log } from "./log.js";
 import { type Replayed, replay } from "./replay.js";
 import { SlotSet } from "./slot-set.js";
-import { mark } from "./space.js";
+import { mark, markRestored } from "./space.js";
 import type { StateFile } from "./state-file.js";
 import {
   blockExtents,
@@ -134,6 +134,7 @@ function ensureFits(file: StateFile, { generation, writer }: Superblock, walk: W
 function replayForWriting(state: WriterState, walk: Walk): Replayed {
   const { file } = state;
   const replayed = replay(file, walk, state.observer);
+  markRestored(file, walk.segments, state.space.newest.slots);
   if (replayed.snapshots === null) {
     void state.snapshots;
     return replayed;

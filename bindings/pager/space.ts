@@ -13,7 +13,7 @@ import type { Run, Superblock } from "../format/superblock.js";
 import { BlockMap } from "./block-map.js";
 import { SlotSet } from "./slot-set.js";
 import type { StateFile } from "./state-file.js";
-import { ensureRunsFit, walkHeaders } from "./walk.js";
+import { ensureRunsFit, type Segment, walkHeaders } from "./walk.js";
 
 /** Shorter free extents are not worth a write of their own while nodes can go to the end of the file. */
 const MIN_EXTENT_SLOTS = 8;
@@ -112,11 +112,12 @@ export function tryReach(file: StateFile, superblock: Superblock, upTo: number):
 function loadReach(file: StateFile, superblock: Superblock, upTo: number): Reach {
   if (superblock.fileSlots > file.slots())
     throw file.corrupt("a superblock needs more slots than the file has");
-  const { knownRuns } = walkHeaders(file, superblock, upTo);
+  const { knownRuns, segments } = walkHeaders(file, superblock, upTo);
   ensureRunsFit(file, knownRuns);
   const slots = new SlotSet();
   loadPlanes(file, new BlockMap(file, superblock.freeMap), slots, slots, slots);
   loadDirectorySlots(file, superblock, slots);
+  markRestored(file, segments, slots);
   return { generation: superblock.generation, slots, runs: knownRuns };
 }
 
@@ -177,6 +178,11 @@ export function mark(map: BlockMap, into: SlotSet): void {
     },
     leaf: (_, slot) => into.add(slot),
   });
+}
+
+/** Adds the trees that a walk restores: a snapshot that was created in the same chain is in no free map of its superblock. */
+export function markRestored(file: StateFile, segments: readonly Segment[], into: SlotSet): void {
+  for (const { record } of segments) if (record?.image) mark(new BlockMap(file, record.image), into);
 }
 
 /** Takes `count` free slots out of `busy`, contiguous: the smallest extent that fits, or the end of what is in use. */

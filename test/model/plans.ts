@@ -22,8 +22,8 @@ interface Chances {
   readonly losses?: number;
   /** One cut after the other, in the middle of commits and checkpoints of a file that is no longer new. */
   readonly torn?: number;
-  /** Owners write hardly anything but superblocks. */
-  readonly checkpoints?: 1;
+  /** How much of what owners do is checkpoints. */
+  readonly checkpoints?: number;
   /** Many short owners, one after the other and at once. */
   readonly relay?: number;
 }
@@ -40,7 +40,7 @@ const chances = {
   takeover: { takers: 1, compact: 0.4, readers: 0.2, snapshots: 0.2, cuts: 0.4, kills: 0.7, stops: 0.9 },
   dispute: { takers: 1, failures: 1, snapshots: 0.3, stops: 0.9, kills: 0.3 },
   inheritance: { takers: 1, rot: 1, snapshots: 0.3, stops: 0.5, kills: 0.3 },
-  glance: { takers: 1, checkpoints: 1 },
+  glance: { takers: 1, checkpoints: 20 },
   relay: { takers: 1, relay: 1, stops: 1, kills: 0.5, compact: 0.2, failures: 0.2 },
   torn: { cuts: 1, storm: 1, torn: 1, snapshots: 0.3 },
   decay: { failures: 1, cuts: 1, storm: 0.7, kills: 1 },
@@ -65,6 +65,7 @@ export const themes = Object.keys(chances) as Theme[];
 
 export function drawPlan(random: Random, theme: Theme): Plan {
   const given: Chances = chances[theme];
+  const { checkpoints = 0 } = given;
   const has = (feature: keyof Chances): boolean => random.chance(given[feature] ?? 0);
   const [failures, rot, readers, takers] = [has("failures"), has("rot"), has("readers"), has("takers")];
   const [compact, snapshots, spills] = [has("compact"), has("snapshots"), has("spills")];
@@ -77,7 +78,7 @@ export function drawPlan(random: Random, theme: Theme): Plan {
     random.oneOf([0, 1, 4, 8]), // commit and flush
     random.oneOf([0, 0, 1, 2]), // flush
     random.oneOf([0, 0, 2, 4]), // flush in background
-    random.oneOf(given.checkpoints ? [20, 40, 80] : [0, 1, 3]), // checkpoint
+    random.oneOf(checkpoints === 0 ? [0, 1, 3] : [checkpoints, 2 * checkpoints, 4 * checkpoints]), // checkpoint
     weight(snapshots, 1, 3), // create a snapshot
     weight(snapshots, 0, 1, 2), // delete one
     weight(snapshots, 0, 1, 2), // restore one

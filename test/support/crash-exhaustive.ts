@@ -1,6 +1,6 @@
 // Every sequence of a few operations, each crashed at every boundary.
 
-import { type CrashCounts, Explorer, type ExploreOptions, explain } from "./crash-explorer.js";
+import { type CrashCounts, type ExploreOptions, Explorer, explain } from "./crash-explorer.js";
 import { History } from "./crash-oracle.js";
 import { Workload } from "./crash-workloads.js";
 import { Random } from "./random.js";

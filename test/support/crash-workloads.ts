@@ -60,10 +60,11 @@ export class Workload {
   /** Opens the file, or creates it; a takeover leaves the handle before alone. */
   open(takeover = false): Pager {
     this.spilled.clear();
-    this.process = new CrashProcess(this.living);
+    const process = new CrashProcess(this.living);
     const { limits } = this.options;
-    this.handle = openPager(this.disk, stateName, hasher, this.process, { limits, takeover });
-    this.living.add(this.process.self.pid);
+    this.handle = openPager(this.disk, stateName, hasher, process, { limits, takeover });
+    this.process = process;
+    this.living.add(process.self.pid);
     this.history.created = true;
     return this.handle;
   }
@@ -188,12 +189,14 @@ export class Workload {
   /** Another process takes the file over. The one before goes on, and is told so with its next commit. */
   takeover(): void {
     const before = this.pager;
+    const { pid } = this.process.self;
     this.open(true);
     this.history.flushed();
     expectCode("FENCED", () =>
       before.commit([{ block: 0, count: 1, bytes: versionBytes(1) }], this.random.oneIn(2)),
     );
     before.close();
+    this.living.delete(pid);
   }
 
   /** A copy, which must hold the same. */

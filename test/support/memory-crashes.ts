@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import type { MemoryOrigin } from "../../bindings/api/memory.js";
 import { settingsOf } from "../../bindings/api/options.js";
 import { Engine } from "../../bindings/engine.js";
-import { Memory } from "../../bindings/index.js";
+import { Memory, PerdureError } from "../../bindings/index.js";
 import { openPager } from "../../bindings/pager/open.js";
 import type { Pager } from "../../bindings/pager/pager.js";
 import { CrashProcess } from "./crash-processes.js";
@@ -86,6 +86,7 @@ export class MemoryCrashes {
       }
     } catch (error) {
       console.error(`    after ${this.steps.join(", ")}`);
+      if (error instanceof PerdureError) assert.fail(`what must succeed has failed: ${error.stack}`);
       throw error;
     }
   }
