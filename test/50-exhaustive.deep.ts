@@ -8,10 +8,13 @@ import { withSeed } from "./support/random.js";
 describe("all sequences of up to three operations", () => {
   for (const length of [1, 2, 3]) {
     it(`${length}`, () =>
-      withSeed(`sequences of ${length}, in depth`, (random) => {
+      withSeed(`sequences of ${length}, in depth`, async (random) => {
         const counts = new CrashCounts();
-        const explore = { samples: 8, exhaustiveLimit: 8, recoveryEvery: 256, fallbackEvery: 16 };
-        for (const names of sequences(length)) exploreSequence(names, random.next(), explore, counts);
+        const explore =
+          length < 3
+            ? { samples: 8, exhaustiveLimit: 8, recoveryEvery: 256, fallbackEvery: 16 }
+            : { samples: 4, exhaustiveLimit: 4, instantEvery: 3, recoveryEvery: 2048, fallbackEvery: 64 };
+        for (const names of sequences(length)) await exploreSequence(names, random.next(), explore, counts);
         console.log(`      ${counts.line()}`);
         assert.equal(counts.traces, operationNames.length ** length);
         assert.ok(counts.recoveryStates > 0, "inside recovery");

@@ -7,10 +7,15 @@ import { withSeed } from "./support/random.js";
 
 describe("all short sequences of operations", () => {
   it("one operation", () =>
-    withSeed("sequences of one", (random) => {
+    withSeed("sequences of one", async (random) => {
       const counts = new CrashCounts();
-      const explore = { samples: 6, exhaustiveLimit: 8, recoveryEvery: 96, fallbackEvery: 8 };
-      for (const names of sequences(1)) exploreSequence(names, random.next(), explore, counts);
+      const explore = { samples: 6, exhaustiveLimit: 8, recoveryEvery: 300, fallbackEvery: 8 };
+      for (const names of sequences(1)) {
+        const { instants } = counts;
+        await exploreSequence(names, random.next(), explore, counts);
+        // The end, and at least one on the way there.
+        assert.ok(counts.instants > instants + 1, `no crash inside "${names[0]}"`);
+      }
       console.log(`      ${counts.line()}`);
       assert.equal(counts.traces, operationNames.length);
       assert.ok(counts.recoveryStates > 0, "inside recovery");
@@ -19,10 +24,21 @@ describe("all short sequences of operations", () => {
     })).timeout(300_000);
 
   it("two operations", () =>
-    withSeed("sequences of two", (random) => {
+    withSeed("sequences of two", async (random) => {
       const counts = new CrashCounts();
-      const explore = { samples: 4, exhaustiveLimit: 2, recoveryEvery: 1536, fallbackEvery: 32 };
-      for (const names of sequences(2)) exploreSequence(names, random.next(), explore, counts);
+      const explore = {
+        samples: 3,
+        exhaustiveLimit: 2,
+        instantEvery: 4,
+        recoveryEvery: 3072,
+        fallbackEvery: 32,
+      };
+      let inPieces = 0;
+      for (const names of sequences(2)) {
+        const pieces = await exploreSequence(names, random.next(), explore, counts);
+        if (names[1] === "commit of several runs" && pieces > 1) inPieces++;
+      }
+      assert.ok(inPieces > 3, `${inPieces} commits in several pieces`);
       console.log(`      ${counts.line()}`);
       assert.equal(counts.traces, operationNames.length ** 2);
       assert.ok(counts.powerStates > counts.instants, "power cuts");

@@ -25,6 +25,8 @@ export interface CopySource {
 
 /** Zero slots behind a new file, so that the first commits do not grow it. */
 const FIRST_AHEAD_SLOTS = 16;
+/** Slots gathered before they are written. */
+const BUFFER_SLOTS = 64;
 
 /** Yields the number of slots written so far, about once a MiB. The target is not flushed. */
 export function* copyState(
@@ -78,7 +80,7 @@ export function* copyState(
 class Copier {
   /** The next slot of the target. */
   slot = FIRST_SLOT;
-  private readonly buffer = new Uint8Array(CHUNK_SLOTS * SLOT_BYTES);
+  private readonly buffer = new Uint8Array(BUFFER_SLOTS * SLOT_BYTES);
   private buffered = 0;
   private yielded = 0;
   /** Slots of the source. */
@@ -99,7 +101,7 @@ class Copier {
     this.buffer.set(bytes, this.buffered * SLOT_BYTES);
     this.buffered++;
     this.slot++;
-    if (this.buffered === CHUNK_SLOTS) this.flushBuffer();
+    if (this.buffered === BUFFER_SLOTS) this.flushBuffer();
     return this.slot - 1;
   }
 
@@ -151,13 +153,12 @@ class Copier {
 
   /** Copies the blocks below a node of height 1, and points `view`, a copy of the node, at them. */
   private copyLeaves(node: MapNode, view: DataView): void {
-    const chunk = new Uint8Array(NODE_ENTRIES * SLOT_BYTES);
     for (let i = 0; i < NODE_ENTRIES; ) {
       const slot = nodeSlot(node.view, i);
       let run = 1;
       while (slot !== 0 && i + run < NODE_ENTRIES && nodeSlot(node.view, i + run) === slot + run) run++;
       if (slot !== 0) {
-        this.source.readInto(slot, chunk.subarray(0, run * SLOT_BYTES));
+        const chunk = this.source.read(slot, run);
         for (let j = 0; j < run; j++)
           this.copyLeaf(node, view, i + j, chunk.subarray(j * SLOT_BYTES, (j + 1) * SLOT_BYTES));
       }

@@ -57,6 +57,9 @@ const MAX_AHEAD_SLOTS = 2 ** 23;
 const MAX_SCAN_RECORDS = 1024;
 /** Further slots of headers are read in a scan up to this many times the file. */
 const SCAN_READS = 2;
+/** Slots read at once in a scan, into a buffer that every scan reuses: an opening looks at all the room that is left in the log runs. */
+const SCAN_SLOTS = 64;
+const scanned = new Uint8Array(SCAN_SLOTS * SLOT_BYTES);
 
 /** Follows the headers from `superblock` up to sequence `upTo`, without looking at blocks. */
 export function walkHeaders(file: StateFile, superblock: Superblock, upTo = Number.POSITIVE_INFINITY): Walk {
@@ -268,8 +271,8 @@ export function scanForLost(file: StateFile, walk: Walk): LostProof | null {
     if (run.slot >= end) continue;
     const runEnd = Math.min(run.slot + run.slots, end);
     seen.gaps(run.slot, runEnd, (from, count) => {
-      for (let at = from; at < from + count; at += CHUNK_SLOTS) {
-        scanChunk(file, walk, at, Math.min(CHUNK_SLOTS, from + count - at), scan);
+      for (let at = from; at < from + count; at += SCAN_SLOTS) {
+        scanChunk(file, walk, at, Math.min(SCAN_SLOTS, from + count - at), scan);
       }
     });
     seen.addRange(run.slot, runEnd - run.slot);
@@ -288,11 +291,12 @@ interface Scan {
 
 function scanChunk(file: StateFile, walk: Walk, from: number, count: number, scan: Scan): void {
   const { uuid } = walk.superblock;
-  const bytes = file.read(from, count);
+  file.readInto(from, scanned.subarray(0, count * SLOT_BYTES));
   for (let i = 0; i < count && scan.lost === null; i++) {
-    const first = bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
-    const decoded = first[0] === 0 ? null : decodeHeader(first, uuid);
-    if (!decoded?.ok) continue;
+    // Most slots are still zeros.
+    if (scanned[i * SLOT_BYTES] === 0) continue;
+    const decoded = decodeHeader(scanned.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES), uuid);
+    if (!decoded.ok) continue;
     const { sequence, lastFlushed, furtherSlots, operation } = decoded.value;
     const proves = lastFlushed > walk.sequence;
     if (!proves && (operation === Operation.Commit || sequence <= walk.sequence)) continue;
