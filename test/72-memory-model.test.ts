@@ -26,6 +26,7 @@ describe("a memory and its model", function () {
         await campaign.run(BATCHES);
         for (let more = 0; more < 20 && !complete(); more++) await campaign.run(BATCHES);
         assert.ok(complete());
+        campaign.close();
       }),
     );
   }

@@ -46,21 +46,20 @@ describe("a memory at its edges", () => {
   };
 
   it("brings blocks in after memory has grown within the same call", () => {
-    let memory = open({ reserve: 0 });
-    const first = memory.alloc(100_000);
-    first.u32 = 7;
-    memory = reopen(memory, { reserve: 0 });
-    const again = memory.ptr(first.address);
-    assert.equal(again.u32, 7);
-    let large = again;
     assert.doesNotThrow(() => {
-      large = memory.alloc(300 << 20);
+      let memory = open({ reserve: 0 });
+      const first = memory.alloc(100_000);
+      first.u32 = 7;
+      memory = reopen(memory, { reserve: 0 });
+      const again = memory.ptr(first.address);
+      assert.equal(again.u32, 7);
+      const large = memory.alloc(300 << 20);
+      large.add((300 << 20) - 4).u32 = 9;
+      assert.equal(again.u32, 7);
+      assert.equal(large.add((300 << 20) - 4).u32, 9);
+      sound(memory);
+      memory.close();
     });
-    large.add((300 << 20) - 4).u32 = 9;
-    assert.equal(again.u32, 7);
-    assert.equal(large.add((300 << 20) - 4).u32, 9);
-    sound(memory);
-    memory.close();
   });
 
   it("writes all of a range or, when an end of it cannot be read, nothing", () => {
@@ -94,6 +93,24 @@ describe("a memory at its edges", () => {
     one.drop();
     expectCode("NOT_FOUND", () => other.setU8(0, 1));
     sound(memory);
+    memory.close();
+  });
+
+  it("looks a window up again after it had to go", () => {
+    const memory = open({ windowBytes: fewWindows });
+    const one = memory.region("r", 40 * CLUSTER);
+    const other = memory.region("r");
+    for (let round = 1; round < 4; round++) {
+      one.setU8(5, round);
+      for (let cluster = 1; cluster < 40; cluster++) other.setU8(cluster * CLUSTER + 5, 100 + cluster);
+      assert.equal(one.getU8(5), round);
+      one.setU8(6, round);
+      for (let cluster = 1; cluster < 40; cluster++) other.setU8(cluster * CLUSTER + 5, 100 + cluster);
+      one.setU8(6, round + 1);
+      assert.deepEqual([...other.read(5, 2)], [round, round + 1]);
+      for (let cluster = 1; cluster < 40; cluster++)
+        assert.deepEqual([...other.read(cluster * CLUSTER + 5, 2)], [100 + cluster, 0]);
+    }
     memory.close();
   });
 

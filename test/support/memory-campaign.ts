@@ -34,6 +34,7 @@ export class MemoryCampaign {
   private committed = new MemoryState();
   private readonly snapshots = new Map<string, MemoryState>();
   private readonly readers: { memory: Memory; state: MemoryState }[] = [];
+  private auditor: Memory | null = null;
   private readonly opened: { name: string; memory: Memory; state: MemoryState }[] = [];
   private readonly work: MemoryWorkload;
   private readonly steps: string[] = [];
@@ -56,14 +57,17 @@ export class MemoryCampaign {
   async run(batches: number): Promise<void> {
     try {
       for (let i = 0; i < batches; i++) await this.batch();
-      for (const { memory } of this.readers) memory.close();
-      for (const { memory } of this.opened) memory.close();
-      this.memory.close();
     } catch (error) {
       console.error(`    after ${this.steps.slice(-12).join(", ")}`);
       if (error instanceof PerdureError) assert.fail(`what must succeed has failed: ${error.stack}`);
       throw error;
     }
+  }
+
+  close(): void {
+    for (const { memory } of [...this.readers, ...this.opened]) memory.close();
+    this.auditor?.close();
+    this.memory.close();
   }
 
   private get memory(): Memory {
@@ -141,6 +145,14 @@ export class MemoryCampaign {
     assert.ok(sequence >= before && sequence === this.memory.sequence);
     this.commits++;
     this.hasCommitted();
+    this.audit();
+  }
+
+  /** The file has all of the commit, whatever the writer's memory shows. */
+  private audit(): void {
+    this.auditor ??= this.open(true);
+    assert.equal(this.auditor.refresh(), this.memory.sequence);
+    assert.equal(memoryDifference(this.auditor, this.committed), null, "in the file");
   }
 
   private rollback(): void {
@@ -185,6 +197,7 @@ export class MemoryCampaign {
     this.committed = before;
     if (isCommitted) this.hasCommitted();
     else work.continueWith(before);
+    this.audit();
   }
 
   private changeSnapshots(): void {
