@@ -114,6 +114,20 @@ describe("a memory at its edges", () => {
     memory.close();
   });
 
+  it("forgets what a window shows that was spilled and is rolled back", () => {
+    const memory = open({ windowBytes: fewWindows });
+    const region = memory.region("r", 20 * CLUSTER);
+    region.setU8(0, 1);
+    memory.commit();
+    for (let cluster = 0; cluster < 20; cluster++) region.setU8(cluster * CLUSTER, 2);
+    // It comes back from where it was spilled.
+    assert.equal(region.getU8(0), 2);
+    memory.rollback();
+    assert.equal(region.getU8(0), 1);
+    for (let cluster = 1; cluster < 20; cluster++) assert.equal(region.getU8(cluster * CLUSTER), 0);
+    memory.close();
+  });
+
   it("moves a region by what was written of it, however long it is", () => {
     let memory = open({ windowBytes: fewWindows });
     const region = memory.region("r", 2 ** 40);

@@ -170,8 +170,8 @@ export const engineMutants: readonly Mutant[] = [
     file: "bindings/api/region.ts",
     find: "    if (cut > 0) discardClusters(",
     replace: "    if (cut > 1e9) discardClusters(",
-    killedBy: MODEL,
-    title: "with few windows",
+    killedBy: EDGES,
+    title: "where a region was cut",
   },
   {
     name: "watched-touch-unlisted",
@@ -197,8 +197,8 @@ export const engineMutants: readonly Mutant[] = [
     file: "assembly/block/states.ts",
     find: "  if (!takeAhead()) return;",
     replace: "  if (takeAhead() || true) return;",
-    killedBy: MODEL,
-    title: "with few windows",
+    killedBy: EDGES,
+    title: "forgets what a window shows",
   },
   {
     name: "discard-unlisted",
@@ -258,8 +258,8 @@ export const engineMutants: readonly Mutant[] = [
     broken: "an extent that reaches the next one moves",
     file: "assembly/object/extents.ts",
     find: "  if (clusters > end - reader.first) return MUST_MOVE;",
-    replace: "  if (clusters > end + reader.first) return MUST_MOVE;",
-    killedBy: MODEL,
-    title: "with room",
+    replace: "  if (clusters > end - reader.first && clusters == 0) return MUST_MOVE;",
+    killedBy: EDGES,
+    title: "one truth",
   },
 ];
