@@ -90,6 +90,7 @@ describe("a memory at its edges", () => {
     one.resize(2 ** 41);
     other.setU8(CLUSTER + 1, 6);
     assert.deepEqual([...one.read(CLUSTER, 2)], [5, 6]);
+    sound(memory);
     one.drop();
     expectCode("NOT_FOUND", () => other.setU8(0, 1));
     sound(memory);
