@@ -496,7 +496,7 @@ describe("readers", () => {
         else pager.abandon();
         open(limits);
       } else if (choice === 8) {
-        if (model.spilled.size === 0) await pager.compact();
+        if (!pager.hasPending) await pager.compact();
       } else await performRandom(random, pager, model, shape);
       if (step % 20 === 0) for (const { reader, image } of seen) verifyImage(reader, image, "a reader");
       if (step % 100 === 99) assertSound(pager);
