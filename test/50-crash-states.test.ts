@@ -32,7 +32,6 @@ describe("crash states of the pager", () => {
   it("every subset of the unflushed sectors", () =>
     explore("subsets", 2, (counts) => {
       assert.ok(counts.exhaustive > 0, "instants of which every state was opened");
-      assert.ok(counts.fallbackStates > 0, "without the newest superblock");
     })).timeout(300_000);
 
   it("inside recovery", () =>

@@ -101,9 +101,9 @@ export class Pager {
     return found;
   }
 
-  /** Whether blocks were spilled that the next commit will list. */
+  /** Whether anything was spilled or discarded that the next commit will list. */
   get hasPending(): boolean {
-    return this.state.spilled.size > 0;
+    return hasPending(this.state);
   }
 
   /** Those of `count` blocks whose content in `bytes` is not that of the last commit. */
