@@ -42,7 +42,7 @@ const usual = (fileBytes: number): Bounds => ({
   arrayBytes: 128 * MIB + 32 * fileBytes,
 });
 
-const allowed: readonly ErrorCode[] = ["CORRUPT", "VERSION", "LIMIT", "LOCKED", "NO_SPACE"];
+const allowed: readonly ErrorCode[] = ["CORRUPT", "STALE", "VERSION", "LIMIT", "LOCKED", "NO_SPACE"];
 const blocks = [...Array(16).keys(), 100, 255, 256, 300, 600, 65535, 65536, 2 ** 24, 2 ** 32, 2 ** 40 - 1];
 /** Of many snapshots only some are looked at. */
 const mostSnapshots = 6;
@@ -149,7 +149,8 @@ class Survey {
     try {
       return read();
     } catch (error) {
-      if (error instanceof PerdureError && error.code === "CORRUPT") return null;
+      // STALE where a second walk of a file that lies ends elsewhere than the first.
+      if (error instanceof PerdureError && (error.code === "CORRUPT" || error.code === "STALE")) return null;
       throw error;
     }
   }
