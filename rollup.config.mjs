@@ -24,6 +24,7 @@ const declarations = {
 export default {
   input: {
     index: "build/bindings/index.js",
+    ternary: "build/bindings/ternary.js",
     cli: "build/bindings/cli.js",
     // A process of its own, which is killed.
     "demo-child": "build/bindings/cli/demo/child.js",

@@ -4,8 +4,9 @@
  * Invariants. `bytes`, `data` and `states` show the memory as it is now: who calls what can make it grow renews them afterwards, and they are renewed
  * before the host is asked for anything. Addresses and counts that come back from Wasm are made unsigned where they do.
  */
+import { fromHex } from "./base/bytes.js";
 import { type ErrorCode, PerdureError } from "./base/errors.js";
-import { engineWasmBase64 } from "./generated/engine-wasm.js";
+import { engineWasm } from "./generated/engine-wasm.js";
 import { WasmHasher } from "./hash/wasm-hasher.js";
 
 export const BLOCK_BYTES = 4096;
@@ -56,13 +57,16 @@ export interface EngineFunctions {
   giveExtent(extent: number): number;
 }
 
-let compiled: WebAssembly.Module | null = null;
+const compiled = new Map<string, WebAssembly.Module>();
 
-function engineModule(): WebAssembly.Module {
-  compiled ??= new WebAssembly.Module(
-    Uint8Array.from(atob(engineWasmBase64), (character) => character.charCodeAt(0)),
-  );
-  return compiled;
+/** The module that a text of hexadecimal digits is; compiled once. */
+function moduleOf(text: string): WebAssembly.Module {
+  let module = compiled.get(text);
+  if (module === undefined) {
+    module = new WebAssembly.Module(fromHex(text)!);
+    compiled.set(text, module);
+  }
+  return module;
 }
 
 export interface CoreOptions {
@@ -117,13 +121,14 @@ export class Core {
   /** The state bytes of all blocks of linear memory. */
   states!: Uint8Array<ArrayBuffer>;
   private readonly codes: ReadonlyMap<number, ErrorCode>;
+  private readonly env: WebAssembly.ModuleImports;
 
   /** OUT_OF_MEMORY when the runtime has no room for what is reserved. */
   constructor(host: Host, options: CoreOptions) {
-    const module = engineModule();
+    const module = moduleOf(engineWasm);
     this.constants = constantsOf(module);
     this.memory = reserve(options.reserveBytes, this.constants.HEAP);
-    const env = {
+    this.env = {
       memory: this.memory,
       // One call may make memory grow, and then need blocks.
       fault: (block: number) => {
@@ -136,7 +141,7 @@ export class Core {
         host.spill(block >>> 0);
       },
     };
-    const instance = new WebAssembly.Instance(module, { env });
+    const instance = new WebAssembly.Instance(module, { env: this.env });
     // A plain object: the exports themselves are a frozen dictionary, and slower to call through.
     this.functions = { ...instance.exports } as unknown as EngineFunctions;
     this.codes = new Map(CODES.map((code) => [this.constants[code], code]));
@@ -149,6 +154,12 @@ export class Core {
     }
     const windows = Math.max(1, Math.min(Math.floor(options.windowBytes / CLUSTER_BYTES), LINEAR_BLOCKS));
     this.data.setUint32(WINDOW_LIMIT, windows, true);
+  }
+
+  /** The functions and constants of another module of assembly/, given as hexadecimal digits, on the same memory: it has no state of its own. */
+  join(text: string): Record<string, unknown> {
+    const { exports } = new WebAssembly.Instance(moduleOf(text), { env: this.env });
+    return { ...exports };
   }
 
   /** Renews the views when memory has grown. */

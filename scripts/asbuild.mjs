@@ -1,8 +1,10 @@
-// Compiles assembly/ into build/engine.wasm and inlines the bytes into bindings/generated/engine-wasm.ts.
+// Compiles assembly/ into the Wasm modules of build/ and inlines their bytes into bindings/generated/.
 //
 //   node scripts/asbuild.mjs            the release target, what the package ships
-//   node scripts/asbuild.mjs debug      build/engine.debug.wasm, with names and a source map; nothing is inlined
+//   node scripts/asbuild.mjs debug      build/<module>.debug.wasm, with names and a source map; nothing is inlined
 //   node scripts/asbuild.mjs --force    compile even though no source has changed
+//
+// Every module works on one and the same linear memory: they have no state of their own, so each contains what it needs of the floors below.
 //
 // Plain JavaScript, because it must run before the TypeScript compiler: what tsc compiles imports its output.
 // Compiling takes seconds, so it is skipped when nothing that decides the output has changed: the sources, the
@@ -14,25 +16,45 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { embedWasm } from "./embed-wasm.mjs";
 
+/** What each module exports: a file of assembly/. */
+const modules = { engine: "index.ts", ternary: "ternary.ts" };
+
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const target = process.argv.includes("debug") ? "debug" : "release";
-const wasmPath = join(root, "build", target === "debug" ? "engine.debug.wasm" : "engine.wasm");
-const stampPath = `${wasmPath}.stamp`;
-const generatedPath = join(root, "bindings", "generated", "engine-wasm.ts");
+const suffix = target === "debug" ? ".debug" : "";
+const stampPath = join(root, "build", `engine${suffix}.stamp`);
 
 const stamp = sourceHash();
-const fresh = existsSync(wasmPath) && existsSync(stampPath) && readFileSync(stampPath, "utf8") === stamp;
+const fresh =
+  existsSync(stampPath) &&
+  readFileSync(stampPath, "utf8") === stamp &&
+  Object.keys(modules).every((name) => existsSync(wasmPath(name)));
 
 if (!fresh || process.argv.includes("--force")) {
-  mkdirSync(dirname(wasmPath), { recursive: true });
-  const { main } = await import("assemblyscript/asc");
-  const options = ["--baseDir", root, "--config", "asconfig.json", "--target", target];
-  const { error } = await main(options, { stdout: process.stdout, stderr: process.stderr });
-  if (error !== null) process.exit(1);
+  mkdirSync(dirname(stampPath), { recursive: true });
+  for (const [name, entry] of Object.entries(modules)) await compile(name, entry);
   writeFileSync(stampPath, stamp);
 }
 
-if (target === "release") embedWasm(wasmPath, generatedPath);
+if (target === "release") {
+  for (const name of Object.keys(modules))
+    embedWasm(name, wasmPath(name), join(root, "bindings", "generated", `${name}-wasm.ts`));
+}
+
+function wasmPath(name) {
+  return join(root, "build", `${name}${suffix}.wasm`);
+}
+
+async function compile(name, entry) {
+  const { main } = await import("assemblyscript/asc");
+  const outputs = ["--outFile", wasmPath(name), "--textFile", wasmPath(name).replace(/m$/, "t")];
+  const options = ["--baseDir", root, "--config", "asconfig.json", "--target", target, ...outputs];
+  const { error } = await main([`assembly/${entry}`, ...options], {
+    stdout: process.stdout,
+    stderr: process.stderr,
+  });
+  if (error !== null) process.exit(1);
+}
 
 function sourceHash() {
   const hash = createHash("sha256");
@@ -40,7 +62,12 @@ function sourceHash() {
     .filter((name) => name.endsWith(".ts"))
     .map((name) => join("assembly", name))
     .sort();
-  for (const file of ["node_modules/assemblyscript/package.json", "asconfig.json", ...files]) {
+  for (const file of [
+    "node_modules/assemblyscript/package.json",
+    "asconfig.json",
+    "scripts/asbuild.mjs",
+    ...files,
+  ]) {
     hash
       .update(`${file}\0`)
       .update(readFileSync(join(root, file)))

@@ -45,6 +45,7 @@ export const assemblyFloors: readonly string[] = [
   "page",
   "object",
   "index",
+  "ternary",
 ];
 
 /** Programs of their own under assembly/: they share no code with the engine, in either direction. */
@@ -64,6 +65,9 @@ export const hostFunctions: readonly string[] = [
   "env.firstTouch", // something will need a commit
   "env.spill", // write a block of a window to the file before its commit
 ];
+
+/** In build/. */
+export const wasmModules: readonly string[] = ["engine.wasm", "ternary.wasm"];
 
 export const allowedWasmImports: readonly string[] = ["env.memory", ...hostFunctions];
 
@@ -337,7 +341,7 @@ function main(): void {
   const root = resolve(fileURLToPath(import.meta.url), "../../..");
   const problems = [
     ...checkSources(readSources(root), assemblyWriters),
-    ...checkWasm(readFileSync(join(root, "build", "engine.wasm"))),
+    ...wasmModules.flatMap((name) => checkWasm(readFileSync(join(root, "build", name)))),
   ];
   for (const problem of problems) console.error(problem);
   if (problems.length > 0) process.exit(1);

@@ -34,7 +34,7 @@ function prepareCopy(): void {
     cpSync(join(root, name), join(copy, name), { recursive: true });
   }
   mkdirSync(join(copy, "build"));
-  for (const name of ["engine.wasm", "engine.wasm.stamp", "package.json"]) {
+  for (const name of ["engine.wasm", "ternary.wasm", "engine.stamp", "package.json"]) {
     const path = join(root, "build", name);
     if (existsSync(path)) cpSync(path, join(copy, "build", name));
   }

@@ -11,6 +11,7 @@ import {
   checkWasm,
   readSources,
   readWasm,
+  wasmModules,
 } from "../scripts/check-structure.js";
 
 const root = resolve(fileURLToPath(import.meta.url), "../../..");
@@ -212,8 +213,9 @@ describe("structure of this repository", () => {
     assert.deepEqual(checkSources(readSources(root), assemblyWriters), []);
   });
 
-  it("has its Wasm module in order", () => {
-    assert.deepEqual(checkWasm(readFileSync(join(root, "build", "engine.wasm"))), []);
+  it("has its Wasm modules in order", () => {
+    for (const name of wasmModules)
+      assert.deepEqual(checkWasm(readFileSync(join(root, "build", name))), [], name);
   });
 
   it("names no package registry and no path of one machine in any file", function () {

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { createXXHash3, type IHasher } from "hash-wasm";
-import { engineWasmBase64 } from "../bindings/generated/engine-wasm.js";
+import { engineWasm } from "../bindings/generated/engine-wasm.js";
 import { digestBytes, hashBlockBytes } from "../bindings/hash/hasher.js";
 import { type HashExports, WasmHasher } from "../bindings/hash/wasm-hasher.js";
 import { Random, seedFromEnv } from "./support/random.js";
@@ -47,7 +47,7 @@ function shareInstance(pages: number): {
   memory: WebAssembly.Memory;
 } {
   const memory = new WebAssembly.Memory({ initial: pages });
-  const module = new WebAssembly.Module(Buffer.from(engineWasmBase64, "base64"));
+  const module = new WebAssembly.Module(Buffer.from(engineWasm, "hex"));
   const host = {
     fault: () => assert.fail("hashing faults"),
     firstTouch: () => assert.fail("hashing writes"),

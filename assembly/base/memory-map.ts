@@ -52,6 +52,13 @@ export const WINDOW_EPOCH: usize = 0x30010;
 /** u32: descriptor of the first window with dirty blocks, 0 for none. */
 export const DIRTY_WINDOWS: usize = 0x30014;
 
+/** u32: commits since the memory was opened. */
+export const COMMIT_COUNT: usize = 0x30018;
+/** u32, set by the host: not 0 while a commit is not known to be durable. */
+export const UNFLUSHED: usize = 0x3001c;
+/** u32: increases with that of the windows, after a commit and after a rollback: what was concluded from addresses and block states is void. */
+export const STATE_EPOCH: usize = 0x30020;
+
 /** Arguments and results that do not fit into parameters. */
 export const EXCHANGE: usize = 0x31000;
 export const EXCHANGE_BYTES: usize = 0x1000;
@@ -63,6 +70,12 @@ export const STATES_BYTES: usize = LINEAR_BLOCKS;
 /** Linear block numbers, u32, in the order of their first touch. No block is in it twice, so it has room for all. */
 export const DIRTY_LIST: usize = 0x200000;
 export const DIRTY_LIST_BYTES: usize = 4 * LINEAR_BLOCKS;
+
+/** Of ternary memory: see page/tlb.ts. */
+export const TLB: usize = 0x600000;
+/** Of ternary memory: see page/marks.ts. */
+export const MARKS: usize = 0x700000;
+export const MARKS_END: usize = 0x1000000;
 
 /** What is known of the windows: see block/window-table.ts. */
 export const WINDOW_TABLE: usize = 0x1000000;
@@ -112,10 +125,13 @@ if (
   HASH_DIGESTS + HASH_DIGESTS_BYTES > HASH_STAGING ||
   HASH_STAGING + HASH_STAGING_BYTES > MAP_END ||
   DIRTY_COUNT < MAP_END ||
-  DIRTY_WINDOWS + 4 > EXCHANGE ||
+  STATE_EPOCH + 4 > EXCHANGE ||
   EXCHANGE + EXCHANGE_BYTES > STATES ||
   STATES + STATES_BYTES > DIRTY_LIST ||
-  DIRTY_LIST + DIRTY_LIST_BYTES > WINDOW_TABLE ||
+  DIRTY_LIST + DIRTY_LIST_BYTES > TLB ||
+  TLB > MARKS ||
+  MARKS > MARKS_END ||
+  MARKS_END > WINDOW_TABLE ||
   WINDOW_TABLE_END > SCRATCH_STACK ||
   SCRATCH_STACK > WINDOWS ||
   WINDOWS + WINDOWS_BYTES > LOW_IMAGE

@@ -19,6 +19,7 @@
 import {
   BLOCK_BYTES,
   BLOCK_SHIFT,
+  COMMIT_COUNT,
   DIRTY_COUNT,
   DIRTY_LIST,
   LINEAR_BLOCKS,
@@ -28,6 +29,7 @@ import {
 } from "../base/memory-map";
 import {
   dirtyBlocksOf,
+  endStateEpoch,
   firstDirtyWindow,
   forgetWindows,
   isShown,
@@ -142,6 +144,8 @@ export function settle(): void {
   store<u32>(DIRTY_COUNT, 0);
   endDirtyWindows(CLEAN);
   takeAhead();
+  store<u32>(COMMIT_COUNT, load<u32>(COMMIT_COUNT) + 1);
+  endStateEpoch();
 }
 
 /** Back to the last commit. Watched blocks stay present, and the host reloads them. */
@@ -153,6 +157,7 @@ export function revert(): void {
   }
   store<u32>(DIRTY_COUNT, 0);
   endDirtyWindows(ABSENT);
+  endStateEpoch();
   if (!takeAhead()) return;
   // What was read after it was spilled or dropped is CLEAN, but not as the last commit has it.
   memory.fill(STATES, ABSENT, LOW_IMAGE_BLOCK);

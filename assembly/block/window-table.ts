@@ -22,6 +22,7 @@
 import {
   CLUSTER_BLOCKS,
   DIRTY_WINDOWS,
+  STATE_EPOCH,
   WINDOW_DESCRIPTORS,
   WINDOW_EPOCH,
   WINDOW_LIMIT,
@@ -222,12 +223,22 @@ export function unshow(window: usize): void {
   store<usize>(window, load<usize>(FREE), NEXT);
   store<usize>(FREE, window);
   store<u32>(SHOWN, load<u32>(SHOWN) - 1);
+  endWindowEpoch();
+}
+
+/** What was concluded from addresses and block states is void. */
+export function endStateEpoch(): void {
+  store<u32>(STATE_EPOCH, load<u32>(STATE_EPOCH) + 1);
+}
+
+function endWindowEpoch(): void {
   store<u32>(WINDOW_EPOCH, load<u32>(WINDOW_EPOCH) + 1);
+  endStateEpoch();
 }
 
 /** All windows are free, and none was ever made. */
 export function forgetWindows(): void {
-  store<u32>(WINDOW_EPOCH, load<u32>(WINDOW_EPOCH) + 1);
+  endWindowEpoch();
   store<usize>(DIRTY_WINDOWS, 0);
   memory.fill(WINDOW_TABLE, 0, WINDOW_TABLE_END - WINDOW_TABLE);
 }

@@ -8,12 +8,14 @@ import type { CopyOptions } from "../pager/pager.js";
 import { type CheckReport, checkMemory } from "./check.js";
 import { followCommits } from "./commits.js";
 import { type Durability, durabilityOf, type Settings } from "./options.js";
+import { parts } from "./parts.js";
 import { Ptr, ptrAt } from "./ptr.js";
 import { type Region, Regions } from "./region.js";
 import { Roots } from "./roots.js";
 import { hex, type Origin, Session } from "./session.js";
 import { Snapshots } from "./snapshots.js";
 import { type MemoryStats, statsOf } from "./stats.js";
+import type { TernaryMemory, TernaryOptions } from "./ternary/ternary-memory.js";
 import { runTransaction } from "./transaction.js";
 import { type TypedArray, type TypedArrayConstructor, View } from "./view.js";
 
@@ -127,6 +129,17 @@ export class Memory extends Session {
   region(name: string, bytes?: number): Region {
     this.ensureOpen();
     return this.regions.open(name, bytes);
+  }
+
+  /**
+   * The ternary memory of that name: made, or found again as it was. Its code comes with `import "perdure/ternary"`; UNSUPPORTED without. NOT_FOUND in a
+   * reader when there is none.
+   */
+  ternary(name: string, options: TernaryOptions = {}): TernaryMemory {
+    this.ensureOpen();
+    if (parts.ternary === undefined)
+      throw new PerdureError("UNSUPPORTED", 'ternary memory is a part of its own: import "perdure/ternary"');
+    return parts.ternary(this, name, options);
   }
 
   // Commits

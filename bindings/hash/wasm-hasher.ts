@@ -11,7 +11,8 @@
 // costs another 25 ns; a caller that knows addresses and hashes many single blocks does better with the
 // `hashBlocks` of the module itself.
 
-import { engineWasmBase64 } from "../generated/engine-wasm.js";
+import { fromHex } from "../base/bytes.js";
+import { engineWasm } from "../generated/engine-wasm.js";
 import { digestBytes, type Hasher, hashBlockBytes } from "./hasher.js";
 
 /** The part of the engine's exports that hashes. Addresses and counts are unsigned 32-bit numbers. */
@@ -68,9 +69,8 @@ export class WasmHasher implements Hasher {
 
   /** A hasher with an instance and a small memory of its own. */
   static create(): WasmHasher {
-    const binary = Uint8Array.from(atob(engineWasmBase64), (character) => character.charCodeAt(0));
     const memory = new WebAssembly.Memory({ initial: ownPages });
-    const module = new WebAssembly.Module(binary);
+    const module = new WebAssembly.Module(fromHex(engineWasm)!);
     // Hashing calls no host function; what the rest of the engine imports is not there.
     const env: WebAssembly.ModuleImports = { memory };
     for (const { name, kind } of WebAssembly.Module.imports(module))
