@@ -9,7 +9,7 @@ import { Ptr } from "./ptr.js";
 import type { Session } from "./session.js";
 
 /** What names can belong to. */
-export const Kind = { Root: 0, Region: 1, Table: 2, Pipe: 3, Ternary: 4, Noun: 5 } as const;
+export const Kind = { Root: 0, Region: 1, Table: 2, Pipe: 3, Ternary: 4, Noun: 5, Space: 6 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
 export interface NamedEntry {
