@@ -28,6 +28,7 @@ describe("memory: the end of a process", function () {
     ["rejects", 1, undefined],
     ["no auto-commit", 0, undefined],
     ["exit inside a transaction", 0, 1],
+    ["exit while held", 0, 1],
     ["exit suspended", 0, 1],
     ["exit without room", 1, undefined],
   ] as const) {

@@ -47,6 +47,11 @@ export class AutoCommit {
     };
   }
 
+  /** Whether it is suspended. */
+  get held(): boolean {
+    return this.holds > 0;
+  }
+
   stop(): void {
     this.stopped = true;
   }

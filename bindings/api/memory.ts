@@ -260,7 +260,8 @@ export class Memory extends Session {
     // A transaction that the process ended in never happened.
     if (this.depth > 0) this.engine.rollback();
     this.depth = 0;
-    if (this.settings.autoCommit) this.close();
+    // What is held is not to be committed by itself.
+    if (this.settings.autoCommit && !this.auto.held) this.close();
     else this.letGo();
   }
 

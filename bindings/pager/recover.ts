@@ -124,7 +124,7 @@ function ensureFits(file: StateFile, { generation, writer }: Superblock, walk: W
   if (greatest > MAX_NUMBER) {
     throw new PerdureError(
       "LIMIT",
-      `${file.label}: has used up its numbers (one of them is ${greatest}); copy it to a new file`,
+      `${file.label}: has used up its numbers (one of them is ${greatest}); read what it holds and write it to a new file`,
     );
   }
   ensureRunsFit(file, walk.knownRuns);

@@ -41,6 +41,13 @@ const scenes: Record<string, () => void> = {
       process.exit(0);
     });
   },
+  "exit while held": () => {
+    const memory = start();
+    memory.commit();
+    memory.hold();
+    memory.roots.get("p")!.u32 = 100;
+    process.exit(0);
+  },
   "exit with a view": () => {
     const memory = start();
     memory.commit();
