@@ -32,6 +32,8 @@ export class Engine {
   readonly watches = new Set<Watch>();
   /** Changes when the image does as a whole, and when a region is resized or dropped: what was read of where it lies means nothing any more. */
   generation = 0;
+  /** How often what is in memory was taken back or replaced: rollbacks, restores, refreshes. */
+  reverts = 0;
   private reason: PerdureError | null = null;
   private writer: Pager | null = null;
   private source!: Source;
@@ -308,6 +310,7 @@ export class Engine {
   /** After the image changed as a whole: the engine's own view of it, then what programs look at through views. */
   private resume(): void {
     this.generation++;
+    this.reverts++;
     this.reason = null;
     try {
       this.mount();

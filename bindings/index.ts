@@ -12,6 +12,11 @@ export type { CheckReport } from "./api/check.js";
 export { CommitEvent, MemoryErrorEvent } from "./api/events.js";
 export { Memory } from "./api/memory.js";
 export type { Durability, OpenOptions } from "./api/options.js";
+export { Pipe, type Pipes } from "./api/pipe/pipe.js";
+export type { PipeCursor, PipeStatus } from "./api/pipe/record.js";
+export type { PipeProgress, PipeResult, RunOptions } from "./api/pipe/run.js";
+export type { Located, Source } from "./api/pipe/source.js";
+export type { RecordKey } from "./api/pipe/stages.js";
 export { Ptr } from "./api/ptr.js";
 export { Region } from "./api/region.js";
 export { Roots } from "./api/roots.js";
@@ -28,6 +33,7 @@ export {
 export { type TypedArray, type TypedArrayConstructor, View } from "./api/view.js";
 export { type ErrorCode, type ErrorDescription, errorTable, PerdureError } from "./base/errors.js";
 export type { CopyOptions } from "./pager/pager.js";
+export { sources } from "./sources/index.js";
 export { MemoryStorage } from "./storage/memory.js";
 export type { Storage } from "./storage/storage.js";
 

@@ -29,6 +29,7 @@ const THROWN_IN: { readonly [code in ErrorCode]: string | null } = {
   NOT_FOUND: "70-memory-regions",
   LAYOUT: "70-memory-struct",
   LIMIT: "70-memory-struct",
+  STAGE: "79-pipes",
   BUSY: "70-memory-transactions",
   UNSUPPORTED: "70-memory-readers",
   CLOSED: "70-memory-files",

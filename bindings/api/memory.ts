@@ -9,6 +9,8 @@ import { type CheckReport, checkMemory } from "./check.js";
 import { followCommits } from "./commits.js";
 import { type Durability, durabilityOf, type Settings } from "./options.js";
 import { parts } from "./parts.js";
+import { Pipe, Pipes } from "./pipe/pipe.js";
+import type { Source } from "./pipe/source.js";
 import { Ptr, ptrAt } from "./ptr.js";
 import { type Region, Regions } from "./region.js";
 import { Roots } from "./roots.js";
@@ -27,6 +29,7 @@ export interface MemoryOrigin extends Origin {
 export class Memory extends Session {
   readonly roots: Roots;
   readonly snapshots: Snapshots<Memory>;
+  readonly pipes: Pipes;
   private readonly regions: Regions;
   /** What the engine has in memory is of this commit. A refresh that fails half way has moved the reader already. */
   private shown: number;
@@ -36,6 +39,7 @@ export class Memory extends Session {
     super(engine, origin, settings);
     this.roots = new Roots(this);
     this.snapshots = new Snapshots(this, (name) => origin.openSnapshot(name));
+    this.pipes = new Pipes(this);
     this.regions = new Regions(this);
     this.shown = this.sequence;
   }
@@ -129,6 +133,12 @@ export class Memory extends Session {
   region(name: string, bytes?: number): Region {
     this.ensureOpen();
     return this.regions.open(name, bytes);
+  }
+
+  /** A pipe of that name over a source; add its stages, then `run()` it. The name finds the cursor again. */
+  pipe<T>(name: string, source: Source<T>): Pipe<T> {
+    this.ensureOpen();
+    return Pipe.begin(this, name, source);
   }
 
   /**

@@ -34,6 +34,8 @@ export abstract class Session extends Accessors {
   depth = 0;
   /** @internal */
   readonly auto: AutoCommit;
+  /** Called before every commit, to put into the memory what belongs to it. @internal */
+  readonly beforeCommit = new Set<() => void>();
   private closed = false;
   private hasCommitListener = false;
 
@@ -114,6 +116,7 @@ export abstract class Session extends Accessors {
 
   /** @internal */
   commitNow(durable: boolean): number {
+    for (const complete of this.beforeCommit) complete();
     const before = this.sequence;
     const sequence = this.engine.commit(durable);
     if (sequence !== before && this.hasCommitListener) this.dispatchEvent(new CommitEvent(sequence));

@@ -23,6 +23,7 @@ export type ErrorCode =
   | "NOT_FOUND"
   | "LAYOUT"
   | "LIMIT"
+  | "STAGE"
   | "BUSY"
   | "UNSUPPORTED"
   | "CLOSED";
@@ -127,6 +128,11 @@ export const errorTable: { readonly [code in ErrorCode]: ErrorDescription } = {
   LIMIT: {
     meaning: "A limit that the library documents was reached.",
     remedy: "Stay below the limit that the message names, or raise the option that sets it.",
+  },
+  STAGE: {
+    meaning:
+      "A function of a pipe's stage, or the table it inserts into, has thrown; what was not committed was rolled back.",
+    remedy: "Look at the cause; the next run begins at the record after the last checkpoint.",
   },
   BUSY: {
     meaning: "The operation is not allowed while another one is under way, such as a transaction.",
