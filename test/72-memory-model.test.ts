@@ -6,7 +6,7 @@ import { MemoryCampaign } from "./support/memory-campaign.js";
 import { withSeed } from "./support/random.js";
 
 const DEEP = process.env.PERDURE_DEEP === "1";
-const BATCHES = DEEP ? 4000 : 45;
+const BATCHES = DEEP ? 1500 : 45;
 
 describe("a memory and its model", function () {
   this.timeout(DEEP ? 3_600_000 : 60_000);

@@ -31,7 +31,7 @@ describe("crashes of a memory", function () {
       explore(
         random,
         { rounds: 4, steps: 6, every: 1, samples: 3, exhaustive: 3, recoveryEvery: 30 },
-        DEEP ? 100_000 : 250,
+        DEEP ? 10_000 : 250,
       ),
     ));
 
@@ -40,7 +40,7 @@ describe("crashes of a memory", function () {
       explore(
         random,
         { rounds: 20, steps: 30, every: 30, samples: 3, exhaustive: 2, recoveryEvery: 15 },
-        DEEP ? 100_000 : 120,
+        DEEP ? 5_000 : 120,
       ),
     ));
 });
