@@ -64,7 +64,7 @@ describe("space in the file", () => {
           if (i === commits / 2) atHalf = most;
         }
         assert.ok(most <= 2 * (live + chainSlots), `${most} slots for ${live} live blocks`);
-        assert.ok(most <= atHalf * 1.05, `${most} slots after ${atHalf}: the file keeps growing`);
+        assert.ok(most <= atHalf * 1.12, `${most} slots after ${atHalf}: the file keeps growing`);
         assertSound(pager);
       }));
   }
@@ -85,7 +85,7 @@ describe("space in the file", () => {
       checkpoint();
       const live = pager.stats().liveSlots;
       assert.ok(most <= 4 * (live + 512), `${most} slots for ${live} that live`);
-      assert.ok(most <= atHalf * 1.05, `${most} slots after ${atHalf}: the file keeps growing`);
+      assert.ok(most <= atHalf * 1.12, `${most} slots after ${atHalf}: the file keeps growing`);
     }));
 
   it("does not grow while the same snapshot is made and deleted", () =>
