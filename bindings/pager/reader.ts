@@ -324,7 +324,10 @@ export class Reader {
   private endsAsBefore(): boolean {
     const { file, walk } = this.sight;
     try {
-      return cutTornTail(file, walkHeaders(file, walk.superblock, walk.sequence)).digest === walk.digest;
+      const again = walkHeaders(file, walk.superblock, walk.sequence);
+      // What is known of flushes may stand in a header behind the commit that is seen.
+      again.lastFlushed = Math.max(again.lastFlushed, walk.lastFlushed);
+      return cutTornTail(file, again).digest === walk.digest;
     } catch (error) {
       if (isCorrupt(error)) return false;
       throw error;
