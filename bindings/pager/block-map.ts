@@ -44,8 +44,10 @@ export interface TreeVisitor {
   leaf?(leaf: number, slot: number, node: MapNode, entry: number): void;
 }
 
-const digit = (leaf: number, height: number): number =>
-  height === 1 ? leaf % NODE_ENTRIES : Math.floor(leaf / NODE_ENTRIES ** (height - 1)) % NODE_ENTRIES;
+/** Leaves below a node, by its height. */
+const LEAVES = Array.from({ length: MAX_HEIGHT + 1 }, (_, height) => NODE_ENTRIES ** height);
+
+const digit = (leaf: number, height: number): number => Math.floor(leaf / LEAVES[height - 1]) % NODE_ENTRIES;
 
 export class BlockMap {
   private root: MapNode | null = null;
@@ -78,7 +80,7 @@ export class BlockMap {
   /** The lowest node above `leaf`, whose entry `leaf % 256` describes it; null when there is none. */
   locate(leaf: number): MapNode | null {
     let node = this.top();
-    if (node === null || leaf >= NODE_ENTRIES ** node.height) return null;
+    if (node === null || leaf >= LEAVES[node.height]) return null;
     while (node.height > 1) {
       const child: MapNode | null = this.child(node, digit(leaf, node.height));
       if (child === null) return null;
@@ -167,7 +169,7 @@ export class BlockMap {
   ): void {
     if (node.slot !== 0 && left.nodes-- === 0)
       throw this.file.corrupt("a tree has more nodes than the file has slots");
-    const span = NODE_ENTRIES ** (node.height - 1);
+    const span = LEAVES[node.height - 1];
     const last = Math.min(NODE_ENTRIES, Math.ceil((end - base) / span));
     for (let i = Math.max(0, Math.floor((from - base) / span)); i < last; i++) {
       if (node.height === 1) {
@@ -202,7 +204,7 @@ export class BlockMap {
     if (node.slot !== 0 && left.nodes-- === 0)
       throw this.file.corrupt("a tree has more nodes than the file has slots");
     if (visitor.node && node.slot !== 0 && !visitor.node(node.slot, node.height)) return;
-    const span = NODE_ENTRIES ** (node.height - 1);
+    const span = LEAVES[node.height - 1];
     for (let i = 0; i < NODE_ENTRIES; i++) {
       if (node.height > 1) {
         const child = this.childOf(node, i);
@@ -283,7 +285,7 @@ export class BlockMap {
   private growTo(leaf: number): MapNode {
     const top = this.top();
     let root = top === null ? this.fresh(1) : this.own(top);
-    while (leaf >= NODE_ENTRIES ** root.height) {
+    while (leaf >= LEAVES[root.height]) {
       const above = this.fresh(root.height + 1);
       above.children![0] = root;
       root = above;

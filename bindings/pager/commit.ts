@@ -25,13 +25,18 @@ export interface Change {
 const MAX_FRESH_BLOCKS = 2 ** 22;
 /** Segments up to this size are put together in memory and written at once; larger ones are gathered from where they lie. */
 const STAGED_SLOTS = 256;
-/** How far zeros are written ahead of a small segment that grows the file. */
+/** How far zeros are written ahead of a small durable segment that grows the file. */
 const AHEAD_SLOTS = 256;
 const ZEROS = new Uint8Array(AHEAD_SLOTS * SLOT_BYTES);
 
 /** Reused by every commit: a staged segment, and a view of it. */
 const staging = new Uint8Array(STAGED_SLOTS * SLOT_BYTES);
 const stagingView = new DataView(staging.buffer);
+/** The first slots of the staging area, by their number, made when they are first needed: that takes longer than to fill them. */
+const stagedSlots: (Uint8Array | undefined)[] = [];
+
+const stagedPart = (slots: number): Uint8Array =>
+  (stagedSlots[slots] ??= staging.subarray(0, slots * SLOT_BYTES));
 
 /**
  * Commits `own` changes together with what was spilled and discarded; returns the sequence. With nothing to commit it returns the last one (flushed, when
@@ -41,10 +46,13 @@ export function commit(state: WriterState, own: readonly Change[], durable: bool
   state.ensureWritable();
   verifyChanges(own);
   const changes = withDiscards(state, own);
-  let fresh = 0;
-  for (const change of changes) if (change.bytes !== null) fresh += change.count;
   const spills = spillsBeside(state, changes);
-  const entries = changes.reduce((sum, { count }) => sum + count, 0) + spills.size;
+  let entries = spills.size;
+  let fresh = 0;
+  for (const { count, bytes } of changes) {
+    entries += count;
+    if (bytes !== null) fresh += count;
+  }
   if (entries === 0) {
     endPending(state);
     if (durable) makeDurable(state);
@@ -55,9 +63,7 @@ export function commit(state: WriterState, own: readonly Change[], durable: bool
   const slots = headerCount - 1 + fresh;
   const placement = place(state, slots, headerCount - 1);
   const staged = slots < STAGED_SLOTS;
-  const header = staged
-    ? staging.subarray(0, headerCount * SLOT_BYTES)
-    : new Uint8Array(headerCount * SLOT_BYTES);
+  const header = staged ? stagedPart(headerCount) : new Uint8Array(headerCount * SLOT_BYTES);
   const view = staged ? stagingView : new DataView(header.buffer);
 
   const slotsOf = new SlotCursor(placement);
@@ -65,7 +71,7 @@ export function commit(state: WriterState, own: readonly Change[], durable: bool
   const furtherSlot = headerCount > 1 ? slotsOf.next() : 0;
   for (let slot = 2; slot < headerCount; slot++) slotsOf.next();
   const space = loadPaths(state, changes, spills);
-  const parts: Uint8Array[] = [header];
+  const parts = [staged ? stagedPart(slots + 1) : header];
   fillEntries(state, changes, spills, view, slotsOf, staged ? headerCount : -1, parts);
   const fields = {
     uuid: state.newest.uuid,
@@ -81,28 +87,30 @@ export function commit(state: WriterState, own: readonly Change[], durable: bool
     furtherSlots: headerCount - 1,
   };
   const digest = sealHeader(header, view, fields, state.file.hasher);
-  if (staged) parts[0] = staging.subarray(0, (slots + 1) * SLOT_BYTES);
   try {
-    writePieces(state, placement, staged ? parts.slice(0, 1) : parts, staged);
+    writePieces(state, placement, parts, staged && durable);
   } catch (cause) {
     state.voidHeader(digest, cause);
     state.cutOffGrowth();
     throw cause;
   }
-  const before = { sequence: state.sequence, digest: state.digest };
-  state.sequence++;
+  const { previous } = fields;
+  state.sequence = fields.sequence;
   state.digest = digest;
   try {
     if (durable) state.flush();
     state.verifyUnfenced();
   } catch (error) {
-    Object.assign(state, before);
+    state.sequence--;
+    state.digest = previous;
     throw error;
   }
   applyEntries(state.map, view, entries, state.observer);
-  // Blocks spilled before a checkpoint lie outside the runs that the superblocks name: their reaches learn of them here.
-  const outside = [...spills.values()].filter(({ slot }) => !state.log.contains(slot));
-  space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));
+  if (spills.size > 0) {
+    // Blocks spilled before a checkpoint lie outside the runs that the superblocks name: their reaches learn of them here.
+    const outside = [...spills.values()].filter(({ slot }) => !state.log.contains(slot));
+    space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));
+  }
   endPending(state);
   state.log.advance(placement);
   state.counters.commits++;
@@ -135,7 +143,8 @@ function withDiscards(state: WriterState, changes: readonly Change[]): readonly 
   const discards = discardsBeside(state, changes);
   const all =
     discards.length === 0 ? changes : [...changes, ...discards.map((range) => ({ ...range, bytes: null }))];
-  const blocks = all.reduce((sum, { count }) => sum + count, 0);
+  let blocks = 0;
+  for (const { count } of all) blocks += count;
   const most = state.limits.commitBlocks;
   if (blocks <= most) return all;
   throw new PerdureError("LIMIT", `${blocks} blocks in one commit; it can change ${most}`);
@@ -243,8 +252,8 @@ function fillEntries(
   }
 }
 
-/** One write for each piece of the placement; zeros go ahead of a small segment that grows the file. */
-function writePieces(state: WriterState, placement: Placement, parts: Uint8Array[], small: boolean): void {
+/** One write for each piece of the placement. With `ahead`, zeros are written behind one that grows the file. */
+function writePieces(state: WriterState, placement: Placement, parts: Uint8Array[], ahead: boolean): void {
   let part = 0;
   let used = 0;
   for (const piece of placement.pieces) {
@@ -263,13 +272,13 @@ function writePieces(state: WriterState, placement: Placement, parts: Uint8Array
       }
     }
     let grown = end;
-    if (small && end > state.fileSlots) {
+    if (ahead && end > state.fileSlots) {
       const run = state.log.runs.find(
         (each) => each.slot <= piece.slot && piece.slot < each.slot + each.slots,
       )!;
-      const ahead = Math.min(AHEAD_SLOTS, Math.max(16, state.fileSlots), run.slot + run.slots - end);
-      if (ahead > 0) gathered.push(ZEROS.subarray(0, ahead * SLOT_BYTES));
-      grown += ahead;
+      const zeros = Math.min(AHEAD_SLOTS, Math.max(16, state.fileSlots), run.slot + run.slots - end);
+      if (zeros > 0) gathered.push(ZEROS.subarray(0, zeros * SLOT_BYTES));
+      grown += zeros;
     }
     state.file.writeParts(piece.slot, gathered);
     state.counters.bytesWritten += (grown - piece.slot) * SLOT_BYTES;
