@@ -77,8 +77,14 @@ export class BlockMap {
     return copy;
   }
 
-  /** The lowest node above `leaf`, whose entry `leaf % 256` describes it; null when there is none. */
+  /** The lowest node above `leaf`, whose entry `leaf % 256` describes it; null when the leaf is absent. */
   locate(leaf: number): MapNode | null {
+    const node = this.nodeAbove(leaf);
+    return node === null || nodeSlot(node.view, leaf % NODE_ENTRIES) === 0 ? null : node;
+  }
+
+  /** The node that would have `leaf` and those beside it as its entries; null when none of them is there. */
+  nodeAbove(leaf: number): MapNode | null {
     let node = this.top();
     if (node === null || leaf >= LEAVES[node.height]) return null;
     while (node.height > 1) {
@@ -86,7 +92,7 @@ export class BlockMap {
       if (child === null) return null;
       node = child;
     }
-    return nodeSlot(node.view, leaf % NODE_ENTRIES) === 0 ? null : node;
+    return node;
   }
 
   /** The slot of `leaf`, 0 when it is absent. */
