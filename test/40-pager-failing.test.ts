@@ -130,6 +130,47 @@ describe("a pager on a failing device", () => {
     pager.abandon();
   });
 
+  it("closes well on a full device when all is committed, and the next opening replays", () => {
+    for (const durable of [true, false]) {
+      const place = new MemoryPlace();
+      const machine = new FakeMachine();
+      const tapped = new TappedPlace(place);
+      const pager = openPager(tapped, "state", hasher, machine.start());
+      pager.commit([change(0, 1)]);
+      pager.commit([change(1, 2)], durable);
+      const { sequence } = pager;
+      let flushes = 0;
+      tapped.onCall = (call) => {
+        if (call === "flush") flushes++;
+        if (call === "write") throw new PerdureError("NO_SPACE", "the device is full");
+      };
+      pager.close();
+      assert.equal(flushes, 1);
+      assert.deepEqual(place.list("state"), ["state"], "the lock is released");
+      const again = openPager(place, "state", hasher, machine.start());
+      assert.equal(again.sequence, sequence + 1, "a checkpoint after what was replayed");
+      const into = new Uint8Array(2 * SLOT);
+      again.read(0, 2, into);
+      assert.deepEqual([into[0], into[SLOT]], [1, 2]);
+      assert.deepEqual(again.check(true).problems, []);
+      again.close();
+    }
+  });
+
+  it("says so when it closes and what was committed could not be made durable", () => {
+    const place = new MemoryPlace();
+    const machine = new FakeMachine();
+    const tapped = new TappedPlace(place);
+    const pager = openPager(tapped, "state", hasher, machine.start());
+    pager.commit([change(0, 1)], false);
+    tapped.onCall = (call) => {
+      if (call === "flush") throw new PerdureError("IO", "the device is gone");
+      if (call === "write") throw new PerdureError("NO_SPACE", "the device is full");
+    };
+    expectCode("IO", () => pager.close());
+    assert.deepEqual(place.list("state"), ["state"], "the lock is released");
+  });
+
   it("reads superblocks again when it meets an owner who is writing one after the other", () => {
     const storage = new FailingStorage();
     openPagerOn(storage, hasher).close();

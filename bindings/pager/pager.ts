@@ -335,7 +335,10 @@ export class Pager {
     };
   }
 
-  /** Checkpoints and unlocks. A poisoned handle only unlocks. Idempotent; throws when the last commits could not be made durable. */
+  /**
+   * Checkpoints and unlocks; on a full device without the checkpoint, for the next opening to replay. A poisoned handle only unlocks. Idempotent;
+   * throws when the last commits could not be made durable.
+   */
   close(): void {
     if (this.closed) return;
     const { state } = this;
@@ -361,9 +364,12 @@ export class Pager {
     try {
       checkpoint(this.state, { closing: true });
     } catch (error) {
-      // Without room for a checkpoint the chain stays as it is; what it holds is made durable all the same.
-      if (this.state.failure === null) this.state.flush();
-      throw error;
+      const { state } = this;
+      if (state.failure !== null) throw error;
+      // The chain stays as it is; what it holds is made durable all the same.
+      state.flush();
+      if (!(error instanceof PerdureError && error.code === "NO_SPACE")) throw error;
+      state.verifyUnfenced();
     }
   }
 
