@@ -9,16 +9,14 @@ export function dirtyChanges(core: Core): Change[] {
   const { constants, states } = core;
   const { DISCARDED } = constants;
   const count = core.data.getUint32(constants.DIRTY_COUNT, true);
-  const list = new Uint32Array(core.bytes.buffer, constants.DIRTY_LIST, count);
-  const sorted = count > 1 ? list.slice().sort() : list;
+  const sorted = dirtyList(core, count);
   const changes: Change[] = [];
   for (let i = 0; i < count; ) {
     const first = sorted[i];
     const isDiscarded = states[first] === DISCARDED;
-    const continues = (block: number, n: number) =>
-      block === first + n && (states[block] === DISCARDED) === isDiscarded;
     let n = 1;
-    while (i + n < count && continues(sorted[i + n], n)) n++;
+    while (i + n < count && sorted[i + n] === first + n && (states[first + n] === DISCARDED) === isDiscarded)
+      n++;
     changes.push({ block: first, count: n, bytes: isDiscarded ? null : core.blocks(first, n) });
     i += n;
   }
@@ -26,6 +24,13 @@ export function dirtyChanges(core: Core): Change[] {
     changes.push({ block: image, count: 1, bytes: core.blocks(block, 1) }),
   );
   return changes;
+}
+
+/** The listed blocks in ascending order. */
+function dirtyList({ bytes, data, constants }: Core, count: number): ArrayLike<number> {
+  // The most frequent commit is that of one block, and a typed array takes as long to make as the rest of this.
+  if (count === 1) return [data.getUint32(constants.DIRTY_LIST, true)];
+  return new Uint32Array(bytes.buffer, constants.DIRTY_LIST, count).slice().sort();
 }
 
 /** Adds what is under writable views and is not what the last commit has. */
