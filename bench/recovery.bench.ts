@@ -89,6 +89,8 @@ const workload: Workload = {
     recoveryCase("100 commits", { commits: 100, blocks: 1, flushed: true }),
     recoveryCase("1,000 commits", { commits: 1000, blocks: 1, flushed: true }),
     recoveryCase("1,000 commits, not flushed", { commits: 1000, blocks: 1, flushed: false }),
+    recoveryCase("4,000 commits", { commits: 4000, blocks: 1, flushed: true }),
+    recoveryCase("4,000 commits, not flushed", { commits: 4000, blocks: 1, flushed: false }),
     recoveryCase("64 MiB in 250 commits", { commits: 250, blocks: 64, flushed: true }),
     recoveryCase("64 MiB in 250 commits, not flushed", { commits: 250, blocks: 64, flushed: false }),
   ],

@@ -4,9 +4,8 @@
  * Invariants. `bytes`, `data` and `states` show the memory as it is now: who calls what can make it grow renews them afterwards, and they are renewed
  * before the host is asked for anything. Addresses and counts that come back from Wasm are made unsigned where they do.
  */
-import { fromHex } from "./base/bytes.js";
 import { type ErrorCode, PerdureError } from "./base/errors.js";
-import { engineWasm } from "./generated/engine-wasm.js";
+import { engineModule, moduleOf, smallInstance } from "./hash/engine-module.js";
 import { WasmHasher } from "./hash/wasm-hasher.js";
 
 export const BLOCK_BYTES = 4096;
@@ -57,18 +56,6 @@ export interface EngineFunctions {
   giveExtent(extent: number): number;
 }
 
-const compiled = new Map<string, WebAssembly.Module>();
-
-/** The module that a text of hexadecimal digits is; compiled once. */
-function moduleOf(text: string): WebAssembly.Module {
-  let module = compiled.get(text);
-  if (module === undefined) {
-    module = new WebAssembly.Module(fromHex(text)!);
-    compiled.set(text, module);
-  }
-  return module;
-}
-
 export interface CoreOptions {
   /** Bytes of the heap that memory has room for from the start. */
   reserveBytes: number;
@@ -115,7 +102,6 @@ export class Core {
   readonly functions: EngineFunctions;
   readonly constants: Constants;
   readonly memory: WebAssembly.Memory;
-  readonly hasher: WasmHasher;
   bytes!: Uint8Array<ArrayBuffer>;
   data!: DataView<ArrayBuffer>;
   /** The state bytes of all blocks of linear memory. */
@@ -123,10 +109,14 @@ export class Core {
   private readonly codes: ReadonlyMap<number, ErrorCode>;
   private readonly env: WebAssembly.ModuleImports;
 
-  /** OUT_OF_MEMORY when the runtime has no room for what is reserved. */
-  constructor(host: Host, options: CoreOptions) {
-    const module = moduleOf(engineWasm);
-    this.constants = constantsOf(module);
+  /** `hasher` hashes in this memory from now on. OUT_OF_MEMORY when the runtime has no room for what is reserved. */
+  constructor(
+    host: Host,
+    options: CoreOptions,
+    readonly hasher = new WasmHasher(),
+  ) {
+    const module = engineModule();
+    this.constants = engineConstants();
     this.memory = reserve(options.reserveBytes, this.constants.HEAP);
     this.env = {
       memory: this.memory,
@@ -145,7 +135,7 @@ export class Core {
     // A plain object: the exports themselves are a frozen dictionary, and slower to call through.
     this.functions = { ...instance.exports } as unknown as EngineFunctions;
     this.codes = new Map(CODES.map((code) => [this.constants[code], code]));
-    this.hasher = new WasmHasher(instance, this.memory);
+    hasher.moveTo({ instance, memory: this.memory });
     this.renew();
     const { HEAP_LIMIT, WINDOW_LIMIT, CLUSTER_BYTES } = this.constants;
     if (options.maxBytes > 0) {
@@ -247,18 +237,10 @@ const DESCRIPTOR = { next: 8, block: 16, dirty: 20 } as const;
 
 let knownConstants: Constants | null = null;
 
-/** They come with an instance, which needs a memory: that of the first one, of a page, is not used. */
-function constantsOf(module: WebAssembly.Module): Constants {
+function engineConstants(): Constants {
   if (knownConstants !== null) return knownConstants;
-  const unused = (): void => {};
-  const env = {
-    memory: new WebAssembly.Memory({ initial: 1 }),
-    fault: unused,
-    firstTouch: unused,
-    spill: unused,
-  };
   const found: Record<string, number> = {};
-  for (const [name, value] of Object.entries(new WebAssembly.Instance(module, { env }).exports)) {
+  for (const [name, value] of Object.entries(smallInstance().instance.exports)) {
     if (value instanceof WebAssembly.Global) found[name] = (value.value as number) >>> 0;
   }
   knownConstants = found as Constants;

@@ -9,6 +9,7 @@ import { BLOCK_BYTES, Core, type CoreOptions } from "./core.js";
 import { addUnseenChanges, dirtyChanges } from "./engine/changes.js";
 import { explain, MOUNT_PROBLEMS } from "./engine/problems.js";
 import { blocksOf, type Watch } from "./engine/watch.js";
+import type { WasmHasher } from "./hash/wasm-hasher.js";
 import type { Pager } from "./pager/pager.js";
 
 export type { Watch } from "./engine/watch.js";
@@ -39,7 +40,7 @@ export class Engine {
   private source!: Source;
   private listener: Listener | null = null;
 
-  constructor(options: CoreOptions) {
+  constructor(options: CoreOptions, hasher?: WasmHasher) {
     this.core = new Core(
       {
         fault: (block) => this.fault(block),
@@ -47,6 +48,7 @@ export class Engine {
         spill: (block) => this.spill(block),
       },
       options,
+      hasher,
     );
   }
 

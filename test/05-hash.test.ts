@@ -55,7 +55,7 @@ function shareInstance(pages: number): {
   };
   const instance = new WebAssembly.Instance(module, { env: { memory, ...host } });
   const exports = instance.exports as unknown as HashExports;
-  return { hasher: new WasmHasher(instance, memory), exports, memory };
+  return { hasher: new WasmHasher({ instance, memory }), exports, memory };
 }
 
 const digestView = new DataView(new ArrayBuffer(digestBytes));

@@ -81,6 +81,43 @@ describe("a pager on a failing device", () => {
     pager.close();
   });
 
+  it("is at the last commit, in a file of its size, whichever write of a large commit fails", () => {
+    const blocks = 600;
+    const bytes = new Uint8Array(blocks * SLOT).map((_, i) => i / SLOT);
+    // Three writes of blocks, and the header.
+    for (let write = 0; write < 4; write++) {
+      for (const fate of ["fails before", "fails after"] as const) {
+        const storage = new FailingStorage();
+        const pager = openPagerOn(storage, hasher);
+        pager.commit([change(0, 1)]);
+        // A checkpoint, whose new log runs have room for it.
+        pager.commit([{ block: 10, count: blocks, bytes }]);
+        pager.commit([{ block: 10, count: blocks, bytes: null }]);
+        const before = storage.size();
+        storage.fates.push(...Array<"works">(write).fill("works"), fate);
+        expectCode("NO_SPACE", () => pager.commit([{ block: 5, count: blocks, bytes }, change(0, 2)]));
+        assert.equal(storage.fates.length, 0);
+        assert.equal(storage.size(), before);
+        const into = new Uint8Array(SLOT);
+        for (const [block, expected] of [
+          [0, 1],
+          [5, 0],
+        ]) {
+          pager.read(block!, 1, into);
+          assert.equal(into[0], expected);
+        }
+        pager.commit([change(5, 7), { block: 100, count: blocks, bytes }]);
+        pager.close();
+        const again = openPagerOn(storage, hasher);
+        const found = new Uint8Array(blocks * SLOT);
+        again.read(100, blocks, found);
+        assert.ok(equalBytes(found, bytes));
+        assert.deepEqual(again.check(true).problems, []);
+        again.close();
+      }
+    }
+  });
+
   it("is poisoned when a header has arrived and voiding it fails, although zeros have arrived too", () => {
     const storage = new FailingStorage();
     const pager = openPagerOn(storage, hasher);
@@ -91,6 +128,47 @@ describe("a pager on a failing device", () => {
     assert.equal(storage.fates.length, 0);
     expectCode("IO", () => pager.commit([change(1, 2)]));
     pager.abandon();
+  });
+
+  it("closes well on a full device when all is committed, and the next opening replays", () => {
+    for (const durable of [true, false]) {
+      const place = new MemoryPlace();
+      const machine = new FakeMachine();
+      const tapped = new TappedPlace(place);
+      const pager = openPager(tapped, "state", hasher, machine.start());
+      pager.commit([change(0, 1)]);
+      pager.commit([change(1, 2)], durable);
+      const { sequence } = pager;
+      let flushes = 0;
+      tapped.onCall = (call) => {
+        if (call === "flush") flushes++;
+        if (call === "write") throw new PerdureError("NO_SPACE", "the device is full");
+      };
+      pager.close();
+      assert.equal(flushes, 1);
+      assert.deepEqual(place.list("state"), ["state"], "the lock is released");
+      const again = openPager(place, "state", hasher, machine.start());
+      assert.equal(again.sequence, sequence + 1, "a checkpoint after what was replayed");
+      const into = new Uint8Array(2 * SLOT);
+      again.read(0, 2, into);
+      assert.deepEqual([into[0], into[SLOT]], [1, 2]);
+      assert.deepEqual(again.check(true).problems, []);
+      again.close();
+    }
+  });
+
+  it("says so when it closes and what was committed could not be made durable", () => {
+    const place = new MemoryPlace();
+    const machine = new FakeMachine();
+    const tapped = new TappedPlace(place);
+    const pager = openPager(tapped, "state", hasher, machine.start());
+    pager.commit([change(0, 1)], false);
+    tapped.onCall = (call) => {
+      if (call === "flush") throw new PerdureError("IO", "the device is gone");
+      if (call === "write") throw new PerdureError("NO_SPACE", "the device is full");
+    };
+    expectCode("IO", () => pager.close());
+    assert.deepEqual(place.list("state"), ["state"], "the lock is released");
   });
 
   it("reads superblocks again when it meets an owner who is writing one after the other", () => {

@@ -260,6 +260,22 @@ describe("memory: blocks", () => {
     for (const [i, p] of blocks.entries()) assert.equal(p.u32, i);
   });
 
+  it("opened again with a smaller reserve it has exactly the room that the image needs, from the start", () => {
+    const memory = states.open({ reserve: 0 });
+    const p = memory.alloc(20 * 2 ** 20);
+    p.add(20 * 2 ** 20 - 8).f64 = 1.5;
+    memory.root("large", () => p);
+    memory.close();
+    for (const readOnly of [false, true]) {
+      const again = states.open({ reserve: 0, readOnly });
+      // Before the heap: the volatile zone and what describes it. Growing would have added half.
+      const heap = again.stats().memory.reservedBytes - 0x1400_0000;
+      assert.ok(heap >= 20 * 2 ** 20 && heap < 21 * 2 ** 20, `${heap} bytes`);
+      assert.equal(again.roots.get("large")!.add(20 * 2 ** 20 - 8).f64, 1.5);
+      again.close();
+    }
+  });
+
   it("memory grows past its reserve, and what was there stays", () => {
     const memory = states.open({ reserve: 0 });
     const first = filled(memory, 1000, 5);

@@ -156,6 +156,21 @@ describe("memory: commits", () => {
     assert.equal(p.u32, 1);
   });
 
+  it("on a full device it closes when all is committed, and says so when something is not", () => {
+    for (const isPending of [false, true]) {
+      const storage = new FaultyStorage();
+      const memory = states.inStorage(storage);
+      const p = memory.alloc(8);
+      p.u32 = 1;
+      memory.commit();
+      if (isPending) p.u32 = 2;
+      storage.failOn("write", "NO_SPACE");
+      if (isPending) expectCode("NO_SPACE", () => memory.close());
+      else memory.close();
+      assert.equal(memory.isOpen, false);
+    }
+  });
+
   it("a failed automatic commit raises an error event, the next write throws, and a commit that succeeds ends it", async () => {
     const storage = new FaultyStorage();
     const memory = states.inStorage(storage);

@@ -1,6 +1,9 @@
 /** From a place and a name to a memory. The entries choose the place. */
 import { PerdureError } from "../base/errors.js";
-import { Engine } from "../engine.js";
+import { BLOCK_BYTES } from "../core.js";
+import { HEADER_BLOCK, heapBytesOf } from "../engine/header.js";
+import { Engine, type Source } from "../engine.js";
+import { WasmHasher } from "../hash/wasm-hasher.js";
 import { openPager, openPagerOn } from "../pager/open.js";
 import type { Pager } from "../pager/pager.js";
 import { Reader } from "../pager/reader.js";
@@ -18,24 +21,20 @@ export interface Site {
   locate(path: string): { place: Place; name: string };
 }
 
-/** Opens the file of a site, for writing or reading. The engine comes first: its memory is where blocks are hashed. */
+/**
+ * Opens the file of a site, for writing or reading. The engine comes last: its memory is so large that V8 begins to collect, and each buffer that is
+ * made meanwhile does a part of that.
+ */
 export function openAt(site: Site, settings: Settings): Memory {
-  const { place, name, processes } = site;
-  const engine = newEngine(settings);
-  const { hasher } = engine.core;
+  const { path, place, name, processes, locate } = site;
+  const hasher = new WasmHasher();
   if (settings.readOnly) {
     const reader = new Reader(place, name, hasher, processes);
     const close = () => reader.close();
-    return guarded(
-      close,
-      () => new Memory(engine, readerOrigin(site.path, reader, site.locate, settings), settings),
-    );
+    return memoryOf(readerOrigin(path, reader, locate, settings), settings, hasher, close);
   }
   const pager = openPager(place, name, hasher, processes, settings);
-  return guarded(
-    () => pager.abandon(),
-    () => new Memory(engine, pagerOrigin(site.path, pager, site.locate, settings), settings),
-  );
+  return memoryOf(pagerOrigin(path, pager, locate, settings), settings, hasher, () => pager.abandon());
 }
 
 /** Opens a storage that nobody else can open. UNSUPPORTED for reading: there is nobody whose commits one could see. */
@@ -50,25 +49,29 @@ export function openStorage(
       "UNSUPPORTED",
       "a storage of its own has one handle; open snapshots of it for reading",
     );
-  const engine = newEngine(settings);
-  const pager = openPagerOn(storage, engine.core.hasher, settings);
-  return guarded(
-    () => pager.abandon(),
-    () => new Memory(engine, pagerOrigin(path, pager, locate, settings), settings),
-  );
+  const hasher = new WasmHasher();
+  const pager = openPagerOn(storage, hasher, settings);
+  return memoryOf(pagerOrigin(path, pager, locate, settings), settings, hasher, () => pager.abandon());
 }
 
-function newEngine({ reserve, maxBytes, windowBytes }: Settings): Engine {
-  return new Engine({ reserveBytes: reserve, maxBytes, windowBytes });
-}
-
-function guarded<T>(letGo: () => void, make: () => T): T {
+/** `hasher` is that of the origin; `letGo` ends the origin when there is no room for its memory, or the image cannot be shown. */
+function memoryOf(origin: MemoryOrigin, settings: Settings, hasher: WasmHasher, letGo: () => void): Memory {
+  const { reserve, maxBytes, windowBytes } = settings;
   try {
-    return make();
+    const reserveBytes = Math.max(reserve, heapBytesIn(origin.source));
+    return new Memory(new Engine({ reserveBytes, maxBytes, windowBytes }, hasher), origin, settings);
   } catch (error) {
     letGo();
     throw error;
   }
+}
+
+/** What the image needs, so that memory is made large enough at once. */
+function heapBytesIn(source: Source): number {
+  if (!source.has(HEADER_BLOCK)) return 0;
+  const header = new Uint8Array(BLOCK_BYTES);
+  source.read(HEADER_BLOCK, 1, header);
+  return heapBytesOf(header);
 }
 
 function pagerOrigin(path: string, pager: Pager, locate: Site["locate"], settings: Settings): MemoryOrigin {
@@ -125,5 +128,5 @@ function openView(
   };
   const origin = { path, pager: null, reader: null, source, locate, close, openSnapshot: refuse };
   const ofView = { ...settings, readOnly: true };
-  return guarded(close, () => new Memory(newEngine(settings), origin, ofView));
+  return memoryOf(origin, ofView, new WasmHasher(), close);
 }

@@ -65,15 +65,14 @@ export function compareBytes(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Whether all bytes are zero, eight at a time where their alignment allows it. */
+/** Whether all bytes are zero, sixteen of them at a time where their alignment allows it. */
 export function isZero(bytes: Uint8Array): boolean {
   let at = 0;
   if (bytes.byteOffset % 4 === 0) {
     const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
     const paired = words.length & ~3;
-    let seen = 0;
-    for (let i = 0; i < paired; i += 4) seen |= words[i] | words[i + 1] | words[i + 2] | words[i + 3];
-    if (seen !== 0) return false;
+    for (let i = 0; i < paired; i += 4)
+      if ((words[i] | words[i + 1] | words[i + 2] | words[i + 3]) !== 0) return false;
     at = paired * 4;
   }
   for (; at < bytes.length; at++) if (bytes[at] !== 0) return false;

@@ -1,5 +1,6 @@
 /** What a commit has to write: what is listed as dirty, and what changed unseen. */
 import type { Core } from "../core.js";
+import { BlockRanges } from "../pager/block-ranges.js";
 import type { Change, Pager } from "../pager/pager.js";
 import { blocksOf, type Watch } from "./watch.js";
 
@@ -8,16 +9,14 @@ export function dirtyChanges(core: Core): Change[] {
   const { constants, states } = core;
   const { DISCARDED } = constants;
   const count = core.data.getUint32(constants.DIRTY_COUNT, true);
-  const list = new Uint32Array(core.bytes.buffer, constants.DIRTY_LIST, count);
-  const sorted = count > 1 ? list.slice().sort() : list;
+  const sorted = dirtyList(core, count);
   const changes: Change[] = [];
   for (let i = 0; i < count; ) {
     const first = sorted[i];
     const isDiscarded = states[first] === DISCARDED;
-    const continues = (block: number, n: number) =>
-      block === first + n && (states[block] === DISCARDED) === isDiscarded;
     let n = 1;
-    while (i + n < count && continues(sorted[i + n], n)) n++;
+    while (i + n < count && sorted[i + n] === first + n && (states[first + n] === DISCARDED) === isDiscarded)
+      n++;
     changes.push({ block: first, count: n, bytes: isDiscarded ? null : core.blocks(first, n) });
     i += n;
   }
@@ -27,7 +26,14 @@ export function dirtyChanges(core: Core): Change[] {
   return changes;
 }
 
-/** Adds the blocks under writable views whose digests are not those of the last commit, neighbours as one change. */
+/** The listed blocks in ascending order. */
+function dirtyList({ bytes, data, constants }: Core, count: number): ArrayLike<number> {
+  // The most frequent commit is that of one block, and a typed array takes as long to make as the rest of this.
+  if (count === 1) return [data.getUint32(constants.DIRTY_LIST, true)];
+  return new Uint32Array(bytes.buffer, constants.DIRTY_LIST, count).slice().sort();
+}
+
+/** Adds what is under writable views and is not what the last commit has. */
 export function addUnseenChanges(
   core: Core,
   pager: Pager,
@@ -35,31 +41,24 @@ export function addUnseenChanges(
   changes: Change[],
 ): void {
   const { WATCHED } = core.constants;
-  const seen = new Set<number>();
+  const { states } = core;
+  // Several views may show the same blocks.
+  const watched = new BlockRanges();
   for (const watch of watches) {
-    if (!watch.writable) continue;
     const [first, last] = blocksOf(watch);
-    for (let block = first; block <= last; block++) {
-      if (core.states[block] !== WATCHED) continue;
-      let end = block + 1;
-      while (end <= last && core.states[end] === WATCHED) end++;
-      const differing = pager.differing(block, end - block, core.blocks(block, end - block));
-      // Several views may show the same block.
-      const unseen = differing.filter((changed) => !seen.has(changed));
-      for (const changed of unseen) seen.add(changed);
-      for (const [start, count] of runsOf(unseen))
-        changes.push({ block: start, count, bytes: core.blocks(start, count) });
-      block = end - 1;
-    }
+    if (watch.writable) watched.add(first, last - first + 1);
   }
-}
-
-/** Ascending numbers as runs of consecutive ones. */
-function* runsOf(numbers: readonly number[]): Generator<[first: number, count: number]> {
-  for (let i = 0; i < numbers.length; ) {
-    let n = 1;
-    while (i + n < numbers.length && numbers[i + n] === numbers[i] + n) n++;
-    yield [numbers[i], n];
-    i += n;
+  for (const { block, count } of watched) {
+    const end = block + count;
+    for (let first = block; first < end; ) {
+      let next = first;
+      while (next < end && states[next] === WATCHED) next++;
+      const length = next - first;
+      if (length > 0)
+        for (const change of pager.differing(first, length, core.blocks(first, length))) changes.push(change);
+      // What is dirty besides is listed as that.
+      while (next < end && states[next] !== WATCHED) next++;
+      first = next;
+    }
   }
 }

@@ -11,8 +11,7 @@
 // costs another 25 ns; a caller that knows addresses and hashes many single blocks does better with the
 // `hashBlocks` of the module itself.
 
-import { fromHex } from "../base/bytes.js";
-import { engineWasm } from "../generated/engine-wasm.js";
+import { type EngineInstance, newSmallInstance, smallInstance } from "./engine-module.js";
 import { digestBytes, type Hasher, hashBlockBytes } from "./hasher.js";
 
 /** The part of the engine's exports that hashes. Addresses and counts are unsigned 32-bit numbers. */
@@ -38,12 +37,10 @@ const absorbUnitBytes = 1024;
 /** … and `hashFinish` wants this many bytes before the end of the input in one piece. */
 const lastStripeBytes = 64;
 const wasmPageBytes = 65536;
-/** What `create` takes, all that hashing needs: memory that has to grow slows down every typed array of the process. */
-const ownPages = 3;
 
 export class WasmHasher implements Hasher {
-  readonly #exports: HashExports;
-  readonly #memory: WebAssembly.Memory;
+  #exports!: HashExports;
+  #memory!: WebAssembly.Memory;
   readonly #digests: number;
   readonly #digestCapacity: number;
   readonly #staging: number;
@@ -53,29 +50,28 @@ export class WasmHasher implements Hasher {
   #bytes!: Uint8Array;
   #view!: DataView;
 
-  /** Shares an instance of the engine, and the memory that was imported into it. */
-  constructor(instance: WebAssembly.Instance, memory: WebAssembly.Memory) {
+  /** Shares an instance of the engine, and the memory that was imported into it: if not given, those that are common to all until `moveTo`. */
+  constructor({ instance, memory }: EngineInstance = smallInstance()) {
     const exports = instance.exports as unknown as HashExports;
-    this.#exports = exports;
-    this.#memory = memory;
     this.#digests = exports.HASH_DIGESTS.value >>> 0;
     this.#digestCapacity = (exports.HASH_DIGESTS_BYTES.value >>> 0) / digestBytes;
     this.#staging = exports.HASH_STAGING.value >>> 0;
     this.#stagingBytes = exports.HASH_STAGING_BYTES.value >>> 0;
-    const missingBytes = (exports.MAP_END.value >>> 0) - memory.buffer.byteLength;
-    if (missingBytes > 0) memory.grow(Math.ceil(missingBytes / wasmPageBytes));
-    this.#renewViews();
+    this.moveTo({ instance, memory });
   }
 
   /** A hasher with an instance and a small memory of its own. */
   static create(): WasmHasher {
-    const memory = new WebAssembly.Memory({ initial: ownPages });
-    const module = new WebAssembly.Module(fromHex(engineWasm)!);
-    // Hashing calls no host function; what the rest of the engine imports is not there.
-    const env: WebAssembly.ModuleImports = { memory };
-    for (const { name, kind } of WebAssembly.Module.imports(module))
-      if (kind === "function") env[name] = absent;
-    return new WasmHasher(new WebAssembly.Instance(module, { env }), memory);
+    return new WasmHasher(newSmallInstance());
+  }
+
+  /** From now on it works here, in an instance of the same module. */
+  moveTo({ instance, memory }: EngineInstance): void {
+    this.#exports = instance.exports as unknown as HashExports;
+    this.#memory = memory;
+    const missingBytes = (this.#exports.MAP_END.value >>> 0) - memory.buffer.byteLength;
+    if (missingBytes > 0) memory.grow(Math.ceil(missingBytes / wasmPageBytes));
+    this.#renewViews();
   }
 
   /** The memory within which bytes are hashed in place. */
@@ -167,8 +163,4 @@ export class WasmHasher implements Hasher {
     this.#bytes = new Uint8Array(this.#buffer);
     this.#view = new DataView(this.#buffer);
   }
-}
-
-function absent(): never {
-  throw new Error("an instance that only hashes has no host");
 }

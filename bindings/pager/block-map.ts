@@ -44,8 +44,10 @@ export interface TreeVisitor {
   leaf?(leaf: number, slot: number, node: MapNode, entry: number): void;
 }
 
-const digit = (leaf: number, height: number): number =>
-  height === 1 ? leaf % NODE_ENTRIES : Math.floor(leaf / NODE_ENTRIES ** (height - 1)) % NODE_ENTRIES;
+/** Leaves below a node, by its height. */
+const LEAVES = Array.from({ length: MAX_HEIGHT + 1 }, (_, height) => NODE_ENTRIES ** height);
+
+const digit = (leaf: number, height: number): number => Math.floor(leaf / LEAVES[height - 1]) % NODE_ENTRIES;
 
 export class BlockMap {
   private root: MapNode | null = null;
@@ -75,16 +77,22 @@ export class BlockMap {
     return copy;
   }
 
-  /** The lowest node above `leaf`, whose entry `leaf % 256` describes it; null when there is none. */
+  /** The lowest node above `leaf`, whose entry `leaf % 256` describes it; null when the leaf is absent. */
   locate(leaf: number): MapNode | null {
+    const node = this.nodeAbove(leaf);
+    return node === null || nodeSlot(node.view, leaf % NODE_ENTRIES) === 0 ? null : node;
+  }
+
+  /** The node that would have `leaf` and those beside it as its entries; null when none of them is there. */
+  nodeAbove(leaf: number): MapNode | null {
     let node = this.top();
-    if (node === null || leaf >= NODE_ENTRIES ** node.height) return null;
+    if (node === null || leaf >= LEAVES[node.height]) return null;
     while (node.height > 1) {
       const child: MapNode | null = this.child(node, digit(leaf, node.height));
       if (child === null) return null;
       node = child;
     }
-    return nodeSlot(node.view, leaf % NODE_ENTRIES) === 0 ? null : node;
+    return node;
   }
 
   /** The slot of `leaf`, 0 when it is absent. */
@@ -167,7 +175,7 @@ export class BlockMap {
   ): void {
     if (node.slot !== 0 && left.nodes-- === 0)
       throw this.file.corrupt("a tree has more nodes than the file has slots");
-    const span = NODE_ENTRIES ** (node.height - 1);
+    const span = LEAVES[node.height - 1];
     const last = Math.min(NODE_ENTRIES, Math.ceil((end - base) / span));
     for (let i = Math.max(0, Math.floor((from - base) / span)); i < last; i++) {
       if (node.height === 1) {
@@ -202,7 +210,7 @@ export class BlockMap {
     if (node.slot !== 0 && left.nodes-- === 0)
       throw this.file.corrupt("a tree has more nodes than the file has slots");
     if (visitor.node && node.slot !== 0 && !visitor.node(node.slot, node.height)) return;
-    const span = NODE_ENTRIES ** (node.height - 1);
+    const span = LEAVES[node.height - 1];
     for (let i = 0; i < NODE_ENTRIES; i++) {
       if (node.height > 1) {
         const child = this.childOf(node, i);
@@ -283,7 +291,7 @@ export class BlockMap {
   private growTo(leaf: number): MapNode {
     const top = this.top();
     let root = top === null ? this.fresh(1) : this.own(top);
-    while (leaf >= NODE_ENTRIES ** root.height) {
+    while (leaf >= LEAVES[root.height]) {
       const above = this.fresh(root.height + 1);
       above.children![0] = root;
       root = above;

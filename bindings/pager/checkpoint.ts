@@ -94,7 +94,6 @@ export function checkpoint(state: WriterState, options: CheckpointOptions = {}):
   const acknowledged = { sequence: state.sequence, digest: state.digest };
   state.sequence = sequence;
   state.digest = digest;
-  space.nameRuns(runs);
   try {
     state.flush();
     writeSuperblock(state, superblock);

@@ -3,35 +3,18 @@
  */
 import { PerdureError } from "../base/errors.js";
 import { ENTRY_BYTES, NODE_ENTRIES, SLOT_BYTES } from "../format/constants.js";
-import { entryDigestOffset, headerSlots, Operation, sealHeader, setEntry } from "../format/segment.js";
+import { headerSlots } from "../format/segment.js";
 import { checkpoint } from "./checkpoint.js";
 import { verifyBlocks } from "./image.js";
 import type { Placement } from "./log.js";
 import { discardsBeside, endPending } from "./pending.js";
 import { applyEntries } from "./replay.js";
+import { type Change, writeSegment } from "./segment-writer.js";
 import type { Space } from "./space.js";
 import type { Spill, WriterState } from "./writer-state.js";
 
-/** Consecutive blocks that changed. */
-export interface Change {
-  block: number;
-  /** Number of blocks. */
-  count: number;
-  /** `count` × 4096 bytes; null discards the blocks: they read as zeros again. */
-  bytes: Uint8Array | null;
-}
-
 /** Blocks with bytes, 16 GiB of them: half of how far log runs may reach past the end of the file (see `ensureRunsFit`). */
 const MAX_FRESH_BLOCKS = 2 ** 22;
-/** Segments up to this size are put together in memory and written at once; larger ones are gathered from where they lie. */
-const STAGED_SLOTS = 256;
-/** How far zeros are written ahead of a small segment that grows the file. */
-const AHEAD_SLOTS = 256;
-const ZEROS = new Uint8Array(AHEAD_SLOTS * SLOT_BYTES);
-
-/** Reused by every commit: a staged segment, and a view of it. */
-const staging = new Uint8Array(STAGED_SLOTS * SLOT_BYTES);
-const stagingView = new DataView(staging.buffer);
 
 /**
  * Commits `own` changes together with what was spilled and discarded; returns the sequence. With nothing to commit it returns the last one (flushed, when
@@ -41,68 +24,39 @@ export function commit(state: WriterState, own: readonly Change[], durable: bool
   state.ensureWritable();
   verifyChanges(own);
   const changes = withDiscards(state, own);
-  let fresh = 0;
-  for (const change of changes) if (change.bytes !== null) fresh += change.count;
   const spills = spillsBeside(state, changes);
-  const entries = changes.reduce((sum, { count }) => sum + count, 0) + spills.size;
+  let entries = spills.size;
+  let fresh = 0;
+  for (const { count, bytes } of changes) {
+    entries += count;
+    if (bytes !== null) fresh += count;
+  }
   if (entries === 0) {
     endPending(state);
     if (durable) makeDurable(state);
     return state.sequence;
   }
-  const bodyBytes = entries * ENTRY_BYTES;
-  const headerCount = headerSlots(bodyBytes);
-  const slots = headerCount - 1 + fresh;
-  const placement = place(state, slots, headerCount - 1);
-  const staged = slots < STAGED_SLOTS;
-  const header = staged
-    ? staging.subarray(0, headerCount * SLOT_BYTES)
-    : new Uint8Array(headerCount * SLOT_BYTES);
-  const view = staged ? stagingView : new DataView(header.buffer);
-
-  const slotsOf = new SlotCursor(placement);
-  slotsOf.next();
-  const furtherSlot = headerCount > 1 ? slotsOf.next() : 0;
-  for (let slot = 2; slot < headerCount; slot++) slotsOf.next();
+  const further = headerSlots(entries * ENTRY_BYTES) - 1;
+  const placement = place(state, further + fresh, further);
   const space = loadPaths(state, changes, spills);
-  const parts: Uint8Array[] = [header];
-  fillEntries(state, changes, spills, view, slotsOf, staged ? headerCount : -1, parts);
-  const fields = {
-    uuid: state.newest.uuid,
-    sequence: state.sequence + 1,
-    writer: state.writer,
-    previous: state.digest,
-    lastFlushed: state.lastFlushed,
-    time: Date.now(),
-    next: placement.next,
-    operation: Operation.Commit,
-    bodyBytes,
-    furtherSlot,
-    furtherSlots: headerCount - 1,
-  };
-  const digest = sealHeader(header, view, fields, state.file.hasher);
-  if (staged) parts[0] = staging.subarray(0, (slots + 1) * SLOT_BYTES);
-  try {
-    writePieces(state, placement, staged ? parts.slice(0, 1) : parts, staged);
-  } catch (cause) {
-    state.voidHeader(digest, cause);
-    state.cutOffGrowth();
-    throw cause;
-  }
-  const before = { sequence: state.sequence, digest: state.digest };
+  const { view, digest } = writeSegment(state, { changes, spills, entries }, placement);
+  const previous = state.digest;
   state.sequence++;
   state.digest = digest;
   try {
     if (durable) state.flush();
     state.verifyUnfenced();
   } catch (error) {
-    Object.assign(state, before);
+    state.sequence--;
+    state.digest = previous;
     throw error;
   }
   applyEntries(state.map, view, entries, state.observer);
-  // Blocks spilled before a checkpoint lie outside the runs that the superblocks name: their reaches learn of them here.
-  const outside = [...spills.values()].filter(({ slot }) => !state.log.contains(slot));
-  space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));
+  if (spills.size > 0) {
+    // Blocks spilled before a checkpoint lie outside the runs that the superblocks name: their reaches learn of them here.
+    const outside = [...spills.values()].filter(({ slot }) => !state.log.contains(slot));
+    space.nameRuns(outside.map(({ slot }) => ({ slot, slots: 1 })));
+  }
   endPending(state);
   state.log.advance(placement);
   state.counters.commits++;
@@ -135,7 +89,8 @@ function withDiscards(state: WriterState, changes: readonly Change[]): readonly 
   const discards = discardsBeside(state, changes);
   const all =
     discards.length === 0 ? changes : [...changes, ...discards.map((range) => ({ ...range, bytes: null }))];
-  const blocks = all.reduce((sum, { count }) => sum + count, 0);
+  let blocks = 0;
+  for (const { count } of all) blocks += count;
   const most = state.limits.commitBlocks;
   if (blocks <= most) return all;
   throw new PerdureError("LIMIT", `${blocks} blocks in one commit; it can change ${most}`);
@@ -190,89 +145,4 @@ function place(state: WriterState, slots: number, further: number): Placement {
   const placement = state.log.place(slots, further);
   if (placement === null) throw new Error(`no room for ${slots} slots in fresh log runs`);
   return placement;
-}
-
-/** Goes through the slots of a placement. */
-class SlotCursor {
-  private piece = 0;
-  private used = 0;
-  constructor(private readonly placement: Placement) {}
-
-  next(): number {
-    const { pieces } = this.placement;
-    while (this.used === pieces[this.piece].slots) {
-      this.piece++;
-      this.used = 0;
-    }
-    return pieces[this.piece].slot + this.used++;
-  }
-}
-
-/** Writes the entries, gives each block its slot, and collects the blocks' bytes (`stagedAt` ≥ 0: into the staging area from that slot). */
-function fillEntries(
-  state: WriterState,
-  changes: readonly Change[],
-  spills: ReadonlyMap<number, Spill>,
-  view: DataView,
-  slots: SlotCursor,
-  stagedAt: number,
-  parts: Uint8Array[],
-): void {
-  let entry = 0;
-  let staged = stagedAt;
-  for (const { block, count, bytes } of changes) {
-    if (bytes === null) {
-      for (let i = 0; i < count; i++) {
-        setEntry(view, entry, block + i, 0);
-        // The staging area still holds the digests of an earlier commit.
-        view.setBigUint64(entryDigestOffset(entry++), 0n, true);
-      }
-      continue;
-    }
-    state.file.hasher.digestBlocks(bytes, view, entryDigestOffset(entry), ENTRY_BYTES);
-    for (let i = 0; i < count; i++) setEntry(view, entry++, block + i, slots.next());
-    if (stagedAt >= 0) {
-      staging.set(bytes, staged * SLOT_BYTES);
-      staged += count;
-    } else parts.push(bytes);
-  }
-  for (const [block, spill] of spills) {
-    setEntry(view, entry, block, spill.slot);
-    view.setBigUint64(entryDigestOffset(entry), spill.digest.getBigUint64(0, true), true);
-    entry++;
-  }
-}
-
-/** One write for each piece of the placement; zeros go ahead of a small segment that grows the file. */
-function writePieces(state: WriterState, placement: Placement, parts: Uint8Array[], small: boolean): void {
-  let part = 0;
-  let used = 0;
-  for (const piece of placement.pieces) {
-    const end = piece.slot + piece.slots;
-    const gathered: Uint8Array[] = [];
-    for (let left = piece.slots * SLOT_BYTES; left > 0; ) {
-      const take = Math.min(left, parts[part].length - used);
-      gathered.push(
-        used === 0 && take === parts[part].length ? parts[part] : parts[part].subarray(used, used + take),
-      );
-      left -= take;
-      used += take;
-      if (used === parts[part].length) {
-        part++;
-        used = 0;
-      }
-    }
-    let grown = end;
-    if (small && end > state.fileSlots) {
-      const run = state.log.runs.find(
-        (each) => each.slot <= piece.slot && piece.slot < each.slot + each.slots,
-      )!;
-      const ahead = Math.min(AHEAD_SLOTS, Math.max(16, state.fileSlots), run.slot + run.slots - end);
-      if (ahead > 0) gathered.push(ZEROS.subarray(0, ahead * SLOT_BYTES));
-      grown += ahead;
-    }
-    state.file.writeParts(piece.slot, gathered);
-    state.counters.bytesWritten += (grown - piece.slot) * SLOT_BYTES;
-    state.fileSlots = Math.max(state.fileSlots, grown);
-  }
 }

@@ -1,5 +1,4 @@
 /** Reads blocks of an image through its block map; every byte is verified. */
-import { isZero } from "../base/bytes.js";
 import { PerdureError } from "../base/errors.js";
 import { MAX_BLOCK, NODE_ENTRIES, SLOT_BYTES } from "../format/constants.js";
 import { nodeDigestOffset, nodeSlot } from "../format/node.js";
@@ -65,27 +64,4 @@ export function readBlocks(
     }
     done += run;
   }
-}
-
-/** Those of `count` blocks whose content in `bytes` is not what the map says, told by their digests. Reads map nodes only. */
-export function differingBlocks(
-  file: StateFile,
-  map: BlockMap,
-  block: number,
-  count: number,
-  bytes: Uint8Array,
-): number[] {
-  verifyBlocks(block, count);
-  const found: number[] = [];
-  for (let i = 0; i < count; i++) {
-    const part = bytes.subarray(i * SLOT_BYTES, (i + 1) * SLOT_BYTES);
-    const node = map.locate(block + i);
-    if (node === null) {
-      if (!isZero(part)) found.push(block + i);
-      continue;
-    }
-    if (!file.hasher.matches(part, node.view, nodeDigestOffset((block + i) % NODE_ENTRIES)))
-      found.push(block + i);
-  }
-  return found;
 }

@@ -73,7 +73,7 @@ export function acquireLock(
     };
     try {
       candidate.reopen();
-      const after = listLocks(place, name, processes).filter((each) => each.n !== n);
+      const after = listLocks(place, name, processes, n);
       // Read last: an owner who is not in the list has let go of the file, and its number is in there if it wrote anything.
       const writer = candidate.writer();
       const rival = after.some((each) => each.n > n || (!force && !each.dead));
@@ -93,8 +93,10 @@ export function acquireLock(
   );
 }
 
-function listLocks(place: Place, name: string, processes: Processes): Found[] {
+/** All lock records but the own one. */
+function listLocks(place: Place, name: string, processes: Processes, own = 0): Found[] {
   return listNumbers(place, name).flatMap((n) => {
+    if (n === own) return [];
     const bytes = readRecord(place, lockName(name, n), MAX_RECORD_BYTES);
     if (bytes === "gone") return [];
     if (bytes === "unreadable") return { n, record: null, dead: false };

@@ -12,17 +12,19 @@ import { BlockMap } from "./block-map.js";
 import { BlockRanges } from "./block-ranges.js";
 import { attempt, type CheckReport, checkAccounting } from "./check.js";
 import { checkpoint, type DirectoryChange } from "./checkpoint.js";
-import { type Change, commit, makeDurable } from "./commit.js";
+import { commit, makeDurable } from "./commit.js";
 import type { CopySource } from "./copy.js";
+import { differingBlocks } from "./differing.js";
 import { copyFile, replaceByCopy } from "./files.js";
-import { differingBlocks, readBlocks, verifyBlocks } from "./image.js";
+import { readBlocks, verifyBlocks } from "./image.js";
 import type { Lock } from "./lock.js";
 import { discard, dropPending, hasPending, readPending, spill } from "./pending.js";
+import type { Change } from "./segment-writer.js";
 import { SlotSet } from "./slot-set.js";
 import { type CopyOptions, runSteps } from "./steps.js";
 import type { WriterState } from "./writer-state.js";
 
-export type { Change } from "./commit.js";
+export type { Change } from "./segment-writer.js";
 export type { CopyOptions } from "./steps.js";
 
 /** A state file's name and how its lock is held; null for a storage that nobody else can open. */
@@ -106,10 +108,11 @@ export class Pager {
     return hasPending(this.state);
   }
 
-  /** Those of `count` blocks whose content in `bytes` is not that of the last commit. */
-  differing(block: number, count: number, bytes: Uint8Array): number[] {
+  /** Those of `count` blocks whose content in `bytes` is not that of the last commit, for the next one to be given. */
+  differing(block: number, count: number, bytes: Uint8Array): Change[] {
     this.ensureOpen();
-    return differingBlocks(this.state.file, this.state.map, block, count, bytes);
+    const { file, map } = this.state;
+    return differingBlocks(file, map, block, count, bytes);
   }
 
   /**
@@ -332,7 +335,10 @@ export class Pager {
     };
   }
 
-  /** Checkpoints and unlocks. A poisoned handle only unlocks. Idempotent; throws when the last commits could not be made durable. */
+  /**
+   * Checkpoints and unlocks; on a full device without the checkpoint, for the next opening to replay. A poisoned handle only unlocks. Idempotent;
+   * throws when the last commits could not be made durable.
+   */
   close(): void {
     if (this.closed) return;
     const { state } = this;
@@ -358,9 +364,12 @@ export class Pager {
     try {
       checkpoint(this.state, { closing: true });
     } catch (error) {
-      // Without room for a checkpoint the chain stays as it is; what it holds is made durable all the same.
-      if (this.state.failure === null) this.state.flush();
-      throw error;
+      const { state } = this;
+      if (state.failure !== null) throw error;
+      // The chain stays as it is; what it holds is made durable all the same.
+      state.flush();
+      if (!(error instanceof PerdureError && error.code === "NO_SPACE")) throw error;
+      state.verifyUnfenced();
     }
   }
 

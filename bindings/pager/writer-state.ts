@@ -30,7 +30,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
   chainSlots: 16384,
-  chainCommits: 1000,
+  chainCommits: 4000,
   mapNodes: 16384,
   commitBlocks: 2 ** 26,
 };

@@ -42,10 +42,12 @@ const maxParts = 1024;
 const maxRetries = 1000;
 /**
  * After so many bytes the system is asked, off the thread, to begin to write out, so that a flush in the foreground finds little left to
- * do; after twice as many for each such request that is still under way, since they all need a thread. Only where each description is told
- * of every error by itself: elsewhere this flush might take one away from the other.
+ * do; after a quarter more for each such request that is still under way, since they all need a thread: so that all but a fifth of what was
+ * written is on its way, in a few dozen requests for a GiB. Only where each description is told of every error by itself: elsewhere this flush
+ * might take one away from the other.
  */
 const writeBehindBytes = process.platform === "linux" ? 2 ** 20 : Number.POSITIVE_INFINITY;
+const writeBehindGrowth = 1.25;
 
 export class NodeStorage implements Storage {
   private closed = false;
@@ -196,7 +198,7 @@ export class NodeStorage implements Storage {
   private writeBehind(bytes: number): void {
     const { requests, flushDescriptor } = this;
     this.unsentBytes += bytes;
-    if (this.unsentBytes < writeBehindBytes * 2 ** requests.underWay) return;
+    if (this.unsentBytes < writeBehindBytes * writeBehindGrowth ** requests.underWay) return;
     if (flushDescriptor === null || flushDescriptor === this.descriptor) return;
     this.unsentBytes = 0;
     requests.underWay++;

@@ -293,4 +293,32 @@ export const mutants: readonly Mutant[] = [
     killedBy: "51-crash-directed",
     title: "the name that a creator",
   },
+  {
+    name: "digests-of-neighbours",
+    broken: "the digests that come with a change are those of its blocks",
+    file: pager("differing"),
+    find: "new DataView(digests!.buffer, from * digestBytes, count * digestBytes)",
+    replace: "new DataView(digests!.buffer, 0, count * digestBytes)",
+    killedBy: "35-differing",
+    title: "committed with the digests",
+  },
+  {
+    name: "growth-of-a-large-commit-kept",
+    broken:
+      "what a failed commit has added to the file is cut off, however many writes came before the failure",
+    file: pager("segment-writer"),
+    find: "    state.fileSlots = fileSlots;\n",
+    replace: "",
+    killedBy: "40-pager-failing",
+    title: "whichever write of a large commit fails",
+  },
+  {
+    name: "close-without-flush",
+    broken: "closing on a full device makes the chain durable",
+    file: pager("pager"),
+    find: '      state.flush();\n      if (!(error instanceof PerdureError && error.code === "NO_SPACE")) throw error;',
+    replace: '      if (!(error instanceof PerdureError && error.code === "NO_SPACE")) throw error;',
+    killedBy: "40-pager-failing",
+    title: "could not be made durable",
+  },
 ];
