@@ -231,7 +231,7 @@ class Checker {
     this.#expect(this.#u32(region) === heapBlocks, "heap region: capacity");
     this.#expect(this.#u32(region + 16) === bitmap, "heap region: bitmap");
     this.#expect(this.#u32(region + 20) === bounds, "heap region: bounds");
-    this.#expect(this.#u32(region + 24) === 0, "heap region: shares");
+    this.#expect(this.#u32(region + 24) === 0, "heap region: reserved");
     this.#expect(this.#u32(region + 8) === this.#heapEnd - this.#usedBlocks, "heap region: free count");
     const pastEnd = this.#heapEnd + ((32 - (this.#heapEnd & 31)) & 31);
     for (let frame = this.#heapEnd; frame < pastEnd; frame++) {

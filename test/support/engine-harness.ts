@@ -34,8 +34,6 @@ export type EngineFunctions = Record<
   | "takeFramesAt"
   | "giveFrames"
   | "raiseEnd"
-  | "shareFrame"
-  | "ownersOf"
   | "isFrameUsed"
   | "frameStatistics"
   | "alloc"
