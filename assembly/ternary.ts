@@ -2,7 +2,7 @@
  * What the ternary module exports to the host: a flat list, no logic.
  */
 
-export { createMemory, REGIONS_MAX } from "./page/create";
+export { createMemory, destroyMemory, REGIONS_MAX } from "./page/create";
 export { allocateFrames, deallocateFrame, frameAddress, frameOwners } from "./page/frames-host";
 export { memoryStatistics } from "./page/statistics";
 export { PAGE_TRYTES } from "./trit/constants";

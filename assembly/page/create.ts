@@ -53,11 +53,12 @@ export function createMemory(regionCount: u32): usize {
 }
 
 /** Gives back a memory in which nothing was mapped, made whole or in part. */
-export function destroyMemory(memory: usize): void {
+export function destroyMemory(memory: usize): u32 {
   const reader = read<MemoryRecord>(memory);
   for (let i: u32 = 0; i < reader.regionCount; i++) destroyRecord(reader.regions + RECORD_BYTES * i);
   free(reader.regions);
   free(memory);
+  return OK;
 }
 
 /** False when there is no memory for it; what was made is in the record then. */

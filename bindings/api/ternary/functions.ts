@@ -5,6 +5,8 @@ import { ternaryWasm } from "../../generated/ternary-wasm.js";
 /** Parameters are unsigned 32-bit numbers unless said otherwise; numbers of frames are f64. `memory` is the address of a ternary memory's record. */
 export interface TernaryFunctions {
   createMemory(regions: number): number;
+  /** Of a memory in which nothing is mapped. */
+  destroyMemory(memory: number): number;
   /** The first of `count` frames, or −1. */
   allocateFrames(memory: number, count: number, align: number, zone: number): number;
   deallocateFrame(memory: number, frame: number): number;
