@@ -19,7 +19,7 @@ export interface ZoneStatistics {
   totalFrames: number;
   freeFrames: number;
   usedFrames: number;
-  /** What part of the free frames lies outside of the longest free run, in percent; 0 when none is free. */
+  /** What part of the free frames lies outside of the longest free run of its region, in percent; 0 when none is free. */
   fragmentationPercent: number;
 }
 
