@@ -4,5 +4,15 @@
 
 export { createMemory, destroyMemory, REGIONS_MAX } from "./page/create";
 export { allocateFrames, deallocateFrame, frameAddress, frameOwners } from "./page/frames-host";
+export {
+  addMapping,
+  copyFrame,
+  dropMapping,
+  holdFrame,
+  isHeld,
+  mappingsOf,
+  passToHolder,
+  takeFrame,
+} from "./page/physical";
 export { memoryStatistics } from "./page/statistics";
 export { PAGE_TRYTES } from "./trit/constants";
