@@ -13,7 +13,7 @@ import { FrameView, runOf } from "./frame-view.js";
 import { type TernaryFunctions, ternaryFunctions } from "./functions.js";
 import type { Machine } from "./machine.js";
 import { PhysicalMemory } from "./physical.js";
-import { type FrameRange, PAGE_TRYTES, readRanges, zoneOf } from "./regions.js";
+import { FRAME_BYTES, type FrameRange, PAGE_TRYTES, readRanges, zoneOf } from "./regions.js";
 
 export interface ZoneStatistics {
   totalFrames: number;
@@ -227,8 +227,9 @@ export class FrameAllocator implements GuardOwner {
 
   private refuseWatched(record: number, number: number): void {
     const { engine, functions } = this;
+    engine.ensureWritable();
     const address = engine.ask(() => functions.frameAddress(record, number));
-    if (engine.core.codeOf(address) === null && engine.isWatched(address, 2 * PAGE_TRYTES))
+    if (engine.core.codeOf(address) === null && engine.isWatched(address, FRAME_BYTES))
       throw new PerdureError("BUSY", `deallocate: a view of frame ${number} is open; close it first`);
   }
 
