@@ -101,7 +101,7 @@ describe("ternary memory: frames and their model", function () {
       const recorder = new Recorder(disk, found, random, 3);
       recorder.watch();
       let looked = 0;
-      for (let round = 0; round < 5; round++) {
+      for (let round = 0; round < 6; round++) {
         for (let i = random.below(20); i > 0; i--) work.step();
         points.push(new Map(work.state));
         const isFlushed = random.oneIn(2);
@@ -127,6 +127,6 @@ describe("ternary memory: frames and their model", function () {
         assert.deepEqual(memory.check().problems, []);
         memory.close();
       }
-      assert.ok(looked > 20);
+      assert.ok(looked > 5, `${looked} states`);
     }));
 });
