@@ -120,7 +120,8 @@ function takeFromZone(memory: usize, count: u32, align: u32, zone: u32): u64 {
   for (let record = reader.regions; record < end; record += RECORD_BYTES) {
     const place = placeOf(record);
     if (place.zone != zone) continue;
-    const index = takeFromRegion(record, count, align, <u32>(place.first % align));
+    const shift = align == 1 ? 0 : <u32>(place.first % align);
+    const index = takeFromRegion(record, count, align, shift);
     if (index != NO_FRAME) return place.first + index;
   }
   return NO_FRAME_NUMBER;

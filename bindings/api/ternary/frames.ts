@@ -62,7 +62,9 @@ export class FrameAllocator implements GuardOwner {
 
   /** A frame of zeros. Without a zone: from Normal; when that is full from High, and from DMA last. OUT_OF_MEMORY. */
   allocate(zone?: Zone): Frame {
-    return this.tryAllocate(zone) ?? this.refuse(1, zone);
+    const first = this.take(1, 1, zone);
+    if (first < 0) throw refusal(1, zone);
+    return frameOf(first);
   }
 
   /** The same; null when there is none. */
@@ -73,7 +75,9 @@ export class FrameAllocator implements GuardOwner {
 
   /** `count` frames one behind the other, for a buffer that must not have gaps. OUT_OF_MEMORY when no run of free frames is long enough. */
   allocateContiguous(count: number, zone?: Zone): Frame[] {
-    return this.tryAllocateContiguous(count, zone) ?? this.refuse(count, zone);
+    const frames = this.tryAllocateContiguous(count, zone);
+    if (frames === null) throw refusal(count, zone);
+    return frames;
   }
 
   /** The same; null when there are none. */
@@ -86,7 +90,9 @@ export class FrameAllocator implements GuardOwner {
 
   /** Three frames one behind the other, the first at a multiple of three: what a large page needs. OUT_OF_MEMORY. */
   allocateLarge(zone?: Zone): Frame[] {
-    return this.tryAllocateLarge(zone) ?? this.refuse(LARGE_FRAMES, zone);
+    const frames = this.tryAllocateLarge(zone);
+    if (frames === null) throw refusal(LARGE_FRAMES, zone);
+    return frames;
   }
 
   /** The same; null when there are none. */
@@ -203,11 +209,6 @@ export class FrameAllocator implements GuardOwner {
     return first;
   }
 
-  private refuse(count: number, zone: Zone | undefined): never {
-    const what = count === 1 ? "no frame is free" : `no ${count} frames in a row are free`;
-    throw new PerdureError("OUT_OF_MEMORY", zone === undefined ? what : `${what} in ${Zone[zone]}`);
-  }
-
   private figures(zone: number): ZoneStatistics {
     const { engine, functions } = this;
     const { record } = this.machine;
@@ -264,6 +265,11 @@ export class FrameAllocator implements GuardOwner {
 
 function run(first: number, count: number): Frame[] {
   return Array.from({ length: count }, (_, i) => frameOf(first + i));
+}
+
+function refusal(count: number, zone: Zone | undefined): PerdureError {
+  const what = count === 1 ? "no frame is free" : `no ${count} frames in a row are free`;
+  return new PerdureError("OUT_OF_MEMORY", zone === undefined ? what : `${what} in ${Zone[zone]}`);
 }
 
 function numberOf(frame: Frame): number {
