@@ -306,6 +306,21 @@ describe("ternary memory: frames", () => {
     assert.equal(frames.statistics().usedFrames, 0);
   });
 
+  it("are given back all together, or none of them", () => {
+    const { frames } = make();
+    const run = frames.allocateContiguous(5, Zone.DMA);
+    frames.deallocate(run[3]!);
+    expectCode("DOUBLE_FREE", () => frames.deallocateAll(run));
+    expectCode("DOUBLE_FREE", () => frames.deallocateAll([run[0]!, run[1]!, run[0]!]));
+    expectCode("INVALID_ADDRESS", () => frames.deallocateAll([run[0]!, { ...run[0]!, number: 10 }]));
+    const view = frames.view([run[1]!]);
+    expectCode("BUSY", () => frames.deallocateAll([run[0]!, run[1]!]));
+    view.close();
+    assert.equal(frames.statistics().usedFrames, 4);
+    frames.deallocateAll([run[4]!, run[0]!, run[2]!, run[1]!]);
+    assert.equal(frames.statistics().usedFrames, 0);
+  });
+
   it("under a guard live as long as it does", () => {
     const memory = states.open({ autoCommit: false });
     const { frames } = memory.ternary("t", small);

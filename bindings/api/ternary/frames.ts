@@ -115,10 +115,23 @@ export class FrameAllocator implements GuardOwner {
     const number = numberOf(frame);
     const { engine, functions } = this;
     const { record } = this.machine;
-    if (engine.watches.size > 0 && zoneOf(number) !== Zone.High) this.refuseWatched(record, number);
+    if (engine.watches.size > 0) this.refuseWatched(record, number);
     const code = engine.core.codeOf(engine.mutate(() => functions.deallocateFrame(record, number)));
     if (code === "DOUBLE_FREE") throw new PerdureError(code, `frame ${number} is not allocated`);
     if (code !== null) throw new PerdureError(code, `frame ${number} was never handed out`);
+  }
+
+  /** Lets go of all of them, or, when one cannot be let go of, of none: the errors are those of `deallocate`. */
+  deallocateAll(frames: readonly Frame[]): void {
+    const seen = new Set<number>();
+    for (const frame of frames) {
+      const { held } = this.ownersOf(frame);
+      if (!held || seen.has(frame.number))
+        throw new PerdureError("DOUBLE_FREE", `frame ${frame.number} is not allocated`);
+      seen.add(frame.number);
+      if (this.engine.watches.size > 0) this.refuseWatched(this.machine.record, frame.number);
+    }
+    for (const frame of frames) this.deallocate(frame);
   }
 
   // Looking
@@ -229,6 +242,7 @@ export class FrameAllocator implements GuardOwner {
   private refuseWatched(record: number, number: number): void {
     const { engine, functions } = this;
     engine.ensureWritable();
+    if (zoneOf(number) === Zone.High) return;
     const address = engine.ask(() => functions.frameAddress(record, number));
     if (engine.core.codeOf(address) === null && engine.isWatched(address, FRAME_BYTES))
       throw new PerdureError("BUSY", `deallocate: a view of frame ${number} is open; close it first`);
