@@ -71,15 +71,11 @@ export {
   giveFrames,
   isFrameUsed,
   NO_FRAME,
-  ownersOf,
   raiseEnd,
-  shareFrame,
   takeFrames,
   takeFramesAt,
 } from "./frame/frames";
 export { frameStatistics } from "./frame/statistics";
-export { alloc, blockOf, realloc, release, sizeOf, trim } from "./heap/heap";
-export { heapStatistics } from "./heap/statistics";
 export {
   EXTENT_CLUSTERS,
   EXTENT_LENGTH,
@@ -90,7 +86,9 @@ export {
   nextExtent,
   resizeExtentToNumber as resizeExtent,
   takeExtentOfNumber as takeExtent,
-} from "./object/extents";
+} from "./heap/extents";
+export { alloc, blockOf, realloc, release, sizeOf, trim } from "./heap/heap";
+export { heapStatistics } from "./heap/statistics";
 export { format, mount } from "./object/image";
 export {
   ENTRY_NAME,

@@ -2,4 +2,17 @@
  * What the ternary module exports to the host: a flat list, no logic.
  */
 
+export { createMemory, destroyMemory, REGIONS_MAX } from "./page/create";
+export { allocateFrames, deallocateFrame, frameAddress, frameOwners } from "./page/frames-host";
+export {
+  addMapping,
+  copyFrame,
+  dropMapping,
+  holdFrame,
+  isHeld,
+  mappingsOf,
+  passToHolder,
+  takeFrame,
+} from "./page/physical";
+export { memoryStatistics } from "./page/statistics";
 export { PAGE_TRYTES } from "./trit/constants";

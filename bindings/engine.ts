@@ -31,6 +31,8 @@ export interface Listener {
 export class Engine {
   readonly core: Core;
   readonly watches = new Set<Watch>();
+  /** Called after the image changed as a whole, when all of it can be read. */
+  readonly resumed = new Set<() => void>();
   /** Changes when the image does as a whole, and when a region is resized or dropped: what was read of where it lies means nothing any more. */
   generation = 0;
   /** How often what is in memory was taken back or replaced: rollbacks, restores, refreshes. */
@@ -318,6 +320,7 @@ export class Engine {
       this.mount();
       for (const watch of this.watches) this.reload(watch);
       for (const watch of [...this.watches]) if (!this.isLive(watch)) this.lose(watch);
+      for (const call of this.resumed) call();
     } catch (cause) {
       // What views show may still be that of before, which must not be committed.
       throw this.writer === null ? cause : this.suspend(cause);

@@ -1,4 +1,4 @@
-// The frame allocator against an array of owner counts: what it hands out is free, it is the first run that fits, and it
+// The frame allocator against an array of flags: what it hands out is free, it is the first run that fits, and it
 // refuses only when nothing fits. Several regions at once, with commits, rollbacks and remounts in between.
 
 import assert from "node:assert/strict";
@@ -10,43 +10,41 @@ const noFrame = -1;
 
 /** A region in the heap of an engine, and what it should be. */
 class ModelRegion {
-  #committed: Uint32Array;
+  #committed: Uint8Array;
   #committedEnd: number;
-  readonly owners: Uint32Array;
+  readonly used: Uint8Array;
   readonly address: number;
 
   constructor(
     public harness: EngineHarness,
     readonly capacity: number,
     public end: number,
-    readonly shared: boolean,
   ) {
     const alloc = (bytes: number) => harness.functions.alloc(bytes, 128, 1) >>> 0;
     this.address = alloc(128);
     const bitmap = alloc(16 * Math.ceil(capacity / 128));
     const bounds = alloc(16 * Math.ceil(capacity / 4096));
-    const shares = shared ? alloc(4 * capacity) : 0;
-    harness.functions.createRegion(this.address, capacity, end, bitmap, bounds, shares);
-    this.owners = new Uint32Array(capacity);
-    this.#committed = this.owners.slice();
+    harness.functions.createRegion(this.address, capacity, end, bitmap, bounds);
+    this.used = new Uint8Array(capacity);
+    this.#committed = this.used.slice();
     this.#committedEnd = end;
   }
 
   keep(): void {
-    this.#committed = this.owners.slice();
+    this.#committed = this.used.slice();
     this.#committedEnd = this.end;
   }
 
   restore(harness: EngineHarness): void {
     this.harness = harness;
-    this.owners.set(this.#committed);
+    this.used.set(this.#committed);
     this.end = this.#committedEnd;
   }
 
   /** Where the first run of `count` free frames starts. */
   firstFit(count: number): number {
     for (let start = 0, length = 0, frame = 0; frame < this.end; frame++) {
-      if (this.owners[frame] !== 0) length = 0;
+      if (this.used[frame] !== 0) length = 0;
       else if (length++ === 0) start = frame;
       if (length === count) return start;
     }
@@ -62,8 +60,7 @@ class ModelRegion {
   }
 
   takeAt(first: number, count: number): void {
-    const fits =
-      first + count <= this.end && this.owners.subarray(first, first + count).every((n) => n === 0);
+    const fits = first + count <= this.end && this.used.subarray(first, first + count).every((n) => n === 0);
     assert.equal(this.harness.functions.takeFramesAt(this.address, first, count), fits ? 1 : 0);
     if (fits) this.#use(first, count);
   }
@@ -72,22 +69,14 @@ class ModelRegion {
     let expected: number = codes.OK;
     if (count === 0) expected = codes.INVALID_ARGUMENT;
     else if (first + count > this.end) expected = codes.INVALID_ADDRESS;
-    else if (this.owners.subarray(first, first + count).includes(0)) expected = codes.DOUBLE_FREE;
+    else if (this.used.subarray(first, first + count).includes(0)) expected = codes.DOUBLE_FREE;
     assert.equal(
       this.harness.functions.giveFrames(this.address, first, count),
       expected,
       `${count} from ${first}`,
     );
     if (expected !== codes.OK) return;
-    for (let frame = first; frame < first + count; frame++) this.owners[frame]! -= 1;
-  }
-
-  share(frame: number): void {
-    let expected: number = codes.OK;
-    if (!this.shared) expected = codes.INVALID_ARGUMENT;
-    else if (frame >= this.end || this.owners[frame] === 0) expected = codes.INVALID_ADDRESS;
-    assert.equal(this.harness.functions.shareFrame(this.address, frame), expected);
-    if (expected === codes.OK) this.owners[frame]! += 1;
+    this.used.fill(0, first, first + count);
   }
 
   raise(end: number): void {
@@ -102,7 +91,7 @@ class ModelRegion {
     let runs = 0;
     let longest = 0;
     for (let frame = 0, length = 0; frame < this.end; frame++) {
-      const isFree = this.owners[frame] === 0;
+      const isFree = this.used[frame] === 0;
       free += isFree ? 1 : 0;
       if (isFree && length === 0) runs++;
       length = isFree ? length + 1 : 0;
@@ -118,7 +107,7 @@ class ModelRegion {
     const bitmap = harness.read(u32(this.address + 16), 16 * Math.ceil(this.capacity / 128));
     const isUsed = (frame: number) => (((bitmap[frame >> 3] as number) >> (frame & 7)) & 1) === 1;
     for (let frame = 0; frame < this.capacity; frame++) {
-      assert.equal(isUsed(frame), frame < this.end && this.owners[frame] !== 0, `bit of frame ${frame}`);
+      assert.equal(isUsed(frame), frame < this.end && this.used[frame] !== 0, `bit of frame ${frame}`);
     }
     const problems = checkBounds(this.end, u32(this.address + 12), isUsed, (group) =>
       new DataView(bounds.buffer).getUint16(2 * group, true),
@@ -129,8 +118,8 @@ class ModelRegion {
   #use(first: number, count: number): void {
     for (let frame = first; frame < first + count; frame++) {
       assert.ok(frame < this.end, `frame ${frame} lies past the end`);
-      assert.equal(this.owners[frame], 0, `frame ${frame} is in use`);
-      this.owners[frame] = 1;
+      assert.equal(this.used[frame], 0, `frame ${frame} is in use`);
+      this.used[frame] = 1;
     }
   }
 }
@@ -149,10 +138,8 @@ function step(region: ModelRegion, random: Random, counts: Counts): void {
       region.takeAt(frame, count);
       break;
     case 1:
-      region.share(frame);
-      break;
     case 2:
-      assert.equal(functions.ownersOf(region.address, frame), frame < region.end ? region.owners[frame] : 0);
+      assert.equal(functions.isFrameUsed(region.address, frame), frame < region.end ? region.used[frame] : 0);
       break;
     case 3:
       if (random.oneIn(10)) region.raise(Math.min(region.capacity, region.end + random.below(100)));
@@ -200,21 +187,21 @@ describe("engine: frames", () => {
     withSeed("engine frames", (random) => {
       const sizes = [1, 2, 63, 64, 65, 127, 128, 129, 511, 512, 513, 700, 1500];
       const make = (harness: EngineHarness) =>
-        sizes.map((size, i) => new ModelRegion(harness, size, random.oneIn(2) ? size : 0, i % 2 === 0));
+        sizes.map((size) => new ModelRegion(harness, size, random.oneIn(2) ? size : 0));
       run(random, 6000, make, mostlySingle);
     });
   });
 
   it("follow the model when runs pass from group to group", () => {
     withSeed("engine frames, long runs", (random) => {
-      const make = (harness: EngineHarness) => [new ModelRegion(harness, 9000, 9000, false)];
+      const make = (harness: EngineHarness) => [new ModelRegion(harness, 9000, 9000)];
       run(random, 3000, make, (r) => 1 + r.below(2 ** r.below(12)));
     });
   });
 
   it("find runs longer than a bound can say", () => {
     const harness = EngineHarness.format();
-    const region = new ModelRegion(harness, 300_000, 300_000, false);
+    const region = new ModelRegion(harness, 300_000, 300_000);
     const wall = [70_000, 140_001, 240_000];
     for (const frame of wall) region.takeAt(frame, 1);
     assert.equal(region.take(70_001), 140_002);
@@ -229,7 +216,7 @@ describe("engine: frames", () => {
   });
 
   it("hand out the frame given back last", () => {
-    const region = new ModelRegion(EngineHarness.format(), 1000, 1000, false);
+    const region = new ModelRegion(EngineHarness.format(), 1000, 1000);
     for (let i = 0; i < 500; i++) region.take(1);
     for (const frame of [300, 7, 123]) region.give(frame, 1);
     assert.deepEqual(
@@ -242,22 +229,6 @@ describe("engine: frames", () => {
       again,
       Array.from({ length: 60 }, (_, i) => i),
     );
-    region.check();
-  });
-
-  it("count owners", () => {
-    const harness = EngineHarness.format();
-    const region = new ModelRegion(harness, 10, 10, true);
-    const frame = region.take(1);
-    region.share(frame);
-    region.share(frame);
-    for (let owners = 3; owners > 0; owners--) {
-      assert.equal(harness.functions.ownersOf(region.address, frame), owners);
-      region.give(frame, 1);
-    }
-    assert.equal(harness.functions.isFrameUsed(region.address, frame), 0);
-    region.give(frame, 1);
-    region.share(frame);
     region.check();
   });
 });

@@ -15,9 +15,9 @@ const expectedExports = `
   NAME_BYTES_MAX NOT_FOUND NO_FRAME OK OUT_OF_MEMORY PAGE_MAP REGISTRY_KINDS SPANS STATES VERSION WATCHED WATCHED_DIRTY
   WINDOWS WINDOWS_MAX WINDOW_DESCRIPTORS WINDOW_EPOCH WINDOW_LIMIT
   alloc blockOf createRegion discard dropClusters extentCount fetch forget format frameStatistics giveExtent giveFrames
-  hash hashAbsorb hashBegin hashBlocks hashFinish hashTo heapStatistics isFrameUsed mount nextExtent ownersOf raiseEnd
+  hash hashAbsorb hashBegin hashBlocks hashFinish hashTo heapStatistics isFrameUsed mount nextExtent raiseEnd
   realloc registryCount registryDelete registryFind registryNext registrySet release resizeExtent revert settle
-  shareFrame sizeOf takeExtent takeFrames takeFramesAt touch trim unwatch watch windowOf
+  sizeOf takeExtent takeFrames takeFramesAt touch trim unwatch watch windowOf
 `;
 
 describe("engine: layout", () => {

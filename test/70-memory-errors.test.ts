@@ -16,7 +16,7 @@ const THROWN_IN: { readonly [code in ErrorCode]: string | null } = {
   DOUBLE_FREE: "70-memory-alloc",
   ADDRESS_NOT_MAPPED: null,
   ALREADY_MAPPED: null,
-  PERMISSION_DENIED: null,
+  PERMISSION_DENIED: "75-ternary-frames",
   LOCKED: "70-memory-exit",
   FENCED: "70-memory-exit",
   STALE: "40-pager-readers",

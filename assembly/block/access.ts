@@ -9,6 +9,8 @@
 import { BLOCK_BYTES, BLOCK_SHIFT, EXCHANGE } from "../base/memory-map";
 import { ABSENT, CLEAN, DIRTY, fetch, stateAt, touch } from "./states";
 
+const JUNK: u8 = 0xdd;
+
 /** What a structure with writable fields extends. */
 @unmanaged
 export class Writable {}
@@ -80,6 +82,13 @@ export function fill(address: usize, bytes: usize, value: u8): void {
     address += count;
     bytes -= count;
   }
+}
+
+/** What nobody owns any more is filled in a debug build, so that its use shows. */
+// @ts-ignore: decorator
+@inline
+export function junk(address: usize, bytes: usize): void {
+  if (ASC_OPTIMIZE_LEVEL == 0) fill(address, bytes, JUNK);
 }
 
 /** Zeros for a slot: 16-byte aligned, a multiple of 16. Short ones are not worth the call of a bulk operation. */

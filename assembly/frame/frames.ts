@@ -7,7 +7,7 @@
  * A run is the first that fits (docs/ENGINE.md says why).
  */
 
-import { DOUBLE_FREE, INVALID_ADDRESS, INVALID_ARGUMENT, LIMIT, OK } from "../base/codes";
+import { DOUBLE_FREE, INVALID_ADDRESS, INVALID_ARGUMENT, OK } from "../base/codes";
 import { get, put, read, write } from "../block/access";
 import { isUsed, nextFree, nextUsed, previousUsed, setFree, setUsed } from "./bitmap";
 import { boundOf, GROUP_SHIFT, nextGroup, setBound, UNKNOWN } from "./bounds";
@@ -16,18 +16,8 @@ import { RECENT_CAPACITY, RECENT_OFFSET, Region, RegionWriter } from "./region";
 /** Not a frame. */
 export const NO_FRAME: u32 = 0xffffffff;
 
-/**
- * Makes a region of `capacity` frames, of which those below `end` may be handed out. All areas read as zeros: bitmap
- * and bounds, and `shares`, which is 0 when a frame has one owner only. The areas are aligned to 16.
- */
-export function createRegion(
-  region: usize,
-  capacity: u32,
-  end: u32,
-  bitmap: usize,
-  bounds: usize,
-  shares: usize,
-): void {
+/** Makes a region of `capacity` frames, of which those below `end` may be handed out. Bitmap and bounds read as zeros, and are aligned to 16. */
+export function createRegion(region: usize, capacity: u32, end: u32, bitmap: usize, bounds: usize): void {
   const writer = write<RegionWriter>(region);
   writer.capacity = capacity;
   writer.end = end;
@@ -35,7 +25,6 @@ export function createRegion(
   writer.lowest = 0;
   writer.bitmap = bitmap;
   writer.bounds = bounds;
-  writer.shares = shares;
   writer.recentCount = 0;
   if (end > 0) setBound(bounds, 0, UNKNOWN);
 }
@@ -75,42 +64,14 @@ export function raiseEnd(region: usize, end: u32): void {
   writer.end = end;
 }
 
-/** Gives back `count` contiguous frames. Of a shared frame, one owner gives it back. */
+/** Gives back `count` contiguous frames. */
 export function giveFrames(region: usize, first: u32, count: u32): u32 {
   const reader = read<Region>(region);
   if (count == 0) return INVALID_ARGUMENT;
   if (first > reader.end || count > reader.end - first) return INVALID_ADDRESS;
   if (nextFree(reader.bitmap, first, first + count) != first + count) return DOUBLE_FREE;
-  if (reader.shares == 0) {
-    unclaim(region, first, count);
-    return OK;
-  }
-  for (let frame = first; frame < first + count; frame++) {
-    const share = reader.shares + (frame << 2);
-    const others = get<u32>(share);
-    if (others > 0) put<u32>(share, others - 1);
-    else unclaim(region, frame, 1);
-  }
+  unclaim(region, first, count);
   return OK;
-}
-
-/** Adds an owner to a used frame. */
-export function shareFrame(region: usize, frame: u32): u32 {
-  const reader = read<Region>(region);
-  if (reader.shares == 0) return INVALID_ARGUMENT;
-  if (!isFrameUsed(region, frame)) return INVALID_ADDRESS;
-  const share = reader.shares + (frame << 2);
-  const others = get<u32>(share);
-  if (others == 0xffffffff) return LIMIT;
-  put<u32>(share, others + 1);
-  return OK;
-}
-
-/** How many own a frame: 0 when it is free. */
-export function ownersOf(region: usize, frame: u32): u32 {
-  if (!isFrameUsed(region, frame)) return 0;
-  const shares = read<Region>(region).shares;
-  return shares == 0 ? 1 : get<u32>(shares + (frame << 2)) + 1;
 }
 
 export function isFrameUsed(region: usize, frame: u32): bool {

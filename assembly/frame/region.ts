@@ -2,7 +2,7 @@
  * The descriptor of a region of frames: 128 bytes of the image, aligned to 128.
  *
  *   0   capacity u32, end u32, free u32, lowest u32
- *   16  bitmap u32, bounds u32, shares u32, recent count u32
+ *   16  bitmap u32, bounds u32, reserved u32, recent count u32
  *   32  recent 24 × u32
  *
  * Invariants: free is the number of zero bits below `end`; bits from `end` on are zero; the bounds of the groups before
@@ -23,7 +23,7 @@ export class Region {
   readonly lowest: u32;
   readonly bitmap: usize;
   readonly bounds: usize;
-  readonly shares: usize;
+  readonly reserved: u32;
   readonly recentCount: u32;
 }
 
@@ -35,7 +35,7 @@ export class RegionWriter extends Writable {
   lowest: u32;
   bitmap: usize;
   bounds: usize;
-  shares: usize;
+  reserved: u32;
   recentCount: u32;
 }
 

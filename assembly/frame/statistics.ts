@@ -8,7 +8,7 @@
  */
 
 import { answer, read } from "../block/access";
-import { nextFree, nextUsed } from "./bitmap";
+import { nextFree, nextUsed, previousUsed } from "./bitmap";
 import { Region } from "./region";
 
 export function frameStatistics(region: usize): void {
@@ -29,4 +29,17 @@ export function frameStatistics(region: usize): void {
   answer<u32>(12, runs);
   answer<u32>(16, longest);
   answer<f64>(24, free == 0 ? 0 : (100 * <f64>(free - longest)) / free);
+}
+
+/** The longest run of free frames, those at and past the end included. */
+export function longestFreeRun(region: usize): u32 {
+  const reader = read<Region>(region);
+  const end = reader.end;
+  let longest = reader.capacity - (previousUsed(reader.bitmap, end) + 1);
+  for (let start = nextFree(reader.bitmap, 0, end); start < end; ) {
+    const used = nextUsed(reader.bitmap, start, end);
+    longest = max(longest, used - start);
+    start = nextFree(reader.bitmap, used, end);
+  }
+  return longest;
 }

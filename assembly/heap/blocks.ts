@@ -25,7 +25,7 @@ import { Region } from "../frame/region";
 export { NO_FRAME };
 
 export function createHeapRegion(): void {
-  createRegion(HEAP_REGION, HEAP_BLOCKS, 0, HEAP_BITMAP, HEAP_BOUNDS, 0);
+  createRegion(HEAP_REGION, HEAP_BLOCKS, 0, HEAP_BITMAP, HEAP_BOUNDS);
 }
 
 /** Blocks that were ever handed out: the heap ends there. */

@@ -16,7 +16,7 @@ import {
   OUT_OF_MEMORY,
 } from "../base/codes";
 import { BLOCK_BYTES, BLOCK_SHIFT, HEAP, HEAP_BLOCK } from "../base/memory-map";
-import { clear, copyToZeros, fill, get, put, read, write } from "../block/access";
+import { clear, copyToZeros, get, junk, put, read, write } from "../block/access";
 import { SIZE_CLASSES } from "../block/header";
 import { anyWatched } from "../block/states";
 import { addressOfFrame, giveBlocks, heapEnd, NO_FRAME, takeBlocks, takeBlocksAt } from "./blocks";
@@ -51,8 +51,6 @@ import {
 } from "./span";
 
 const SLOT_ALIGN: u32 = 16;
-/** What a released slot is filled with in a debug build. */
-const JUNK: u8 = 0xdd;
 
 /** `size` bytes at a multiple of `align`; zeros, if `zero`. */
 export function alloc(size: u32, align: u32, zero: bool): usize {
@@ -151,7 +149,7 @@ function releaseSlot(span: usize, p: usize): u32 {
   const reader = read<Span>(span);
   const slot = slotOf(reader, p);
   if (reader.address + slot * reader.slotBytes != p || !isLive(reader, slot)) return absenceAt(p);
-  if (ASC_OPTIMIZE_LEVEL == 0) fill(p, reader.slotBytes, JUNK);
+  junk(p, reader.slotBytes);
   const writer = write<SpanWriter>(span);
   giveSlot(writer, slot);
   if (writer.free == 1) linkSpan(listOf(writer.sizeClass), span);

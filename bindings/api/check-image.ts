@@ -1,9 +1,8 @@
+import type { ImageReader } from "./image-reader.js";
+
 // Checks that the structures in an image agree with each other, as docs/ENGINE.md §18 lists, and returns what lives
 // in it. Written from that page; it shares nothing with the engine. It reads blocks, so it works as well on a
 // running engine as on a file.
-
-/** The 4096 bytes of a block of the image, or undefined when it reads as zeros. */
-export type BlockSource = (block: number) => Uint8Array | undefined;
 
 export interface ImageReport {
   problems: string[];
@@ -55,29 +54,28 @@ export function spanGeometry(sizeClass: number): { slotBytes: number; blocks: nu
   return { slotBytes: m * k, blocks: 2 * m, slots: 8192 / k };
 }
 
-export function checkImage(source: BlockSource, hashOf: (name: Uint8Array) => number): ImageReport {
-  return new Checker(source, hashOf).report();
+export function checkImage(image: ImageReader, hashOf: (name: Uint8Array) => number): ImageReport {
+  return new Checker(image, hashOf).report();
 }
 
 class Checker {
   readonly #problems: string[] = [];
   readonly #objects = new Map<number, number>();
-  readonly #views = new Map<number, DataView>();
   #heapEnd = 0;
   #usedBlocks = 0;
 
   constructor(
-    private readonly source: BlockSource,
+    private readonly image: ImageReader,
     private readonly hashOf: (name: Uint8Array) => number,
   ) {}
 
   report(): ImageReport {
-    const end = this.#u32(region + 4);
+    const end = this.image.u32(region + 4);
     this.#expect(end <= heapBlocks, "heap region: end");
     // Nothing that the image says is counted up to, unless it can be true.
     this.#heapEnd = Math.min(end, heapBlocks);
-    this.#expect(this.#u64(header) === 0x00474d4944524550n, "magic");
-    this.#expect(this.#u16(header + 8) === 1 && this.#u16(header + 10) === 0, "version");
+    this.#expect(this.image.u64(header) === 0x00474d4944524550n, "magic");
+    this.#expect(this.image.u16(header + 8) === 1 && this.image.u16(header + 10) === 0, "version");
     this.#checkPages();
     this.#checkRegion();
     this.#checkLists();
@@ -87,7 +85,7 @@ class Checker {
       problems: this.#problems,
       objects: this.#objects,
       names,
-      tables: names.map((_, kind) => this.#u32(registryOf(kind))).filter((table) => table !== 0),
+      tables: names.map((_, kind) => this.image.u32(registryOf(kind))).filter((table) => table !== 0),
       extents,
       heapEnd: this.#heapEnd,
       usedBlocks: this.#usedBlocks,
@@ -98,46 +96,8 @@ class Checker {
     if (!condition && this.#problems.length < 20) this.#problems.push(problem);
   }
 
-  // Reading
-
-  #block(address: number): DataView | undefined {
-    const block = Math.floor(address / blockBytes);
-    let view = this.#views.get(block);
-    if (view === undefined) {
-      const bytes = this.source(block);
-      if (bytes === undefined) return undefined;
-      view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      this.#views.set(block, view);
-    }
-    return view;
-  }
-
-  #u16 = (address: number): number => this.#block(address)?.getUint16(address % blockBytes, true) ?? 0;
-  #u32 = (address: number): number => this.#block(address)?.getUint32(address % blockBytes, true) ?? 0;
-  #u64 = (address: number): bigint => this.#block(address)?.getBigUint64(address % blockBytes, true) ?? 0n;
-
-  #bytes(address: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    for (let i = 0; i < length; i++) {
-      bytes[i] = this.#block(address + i)?.getUint8((address + i) % blockBytes) ?? 0;
-    }
-    return bytes;
-  }
-
-  #isZero(address: number, length: number): boolean {
-    for (let at = address; at < address + length; ) {
-      const end = Math.min(address + length, at - (at % blockBytes) + blockBytes);
-      const view = this.#block(at);
-      if (view !== undefined) {
-        for (; at < end; at++) if (view.getUint8(at % blockBytes) !== 0) return false;
-      }
-      at = end;
-    }
-    return true;
-  }
-
   #isUsed(frame: number): boolean {
-    return ((this.#u32(bitmap + 4 * (frame >>> 5)) >>> (frame & 31)) & 1) === 1;
+    return ((this.image.u32(bitmap + 4 * (frame >>> 5)) >>> (frame & 31)) & 1) === 1;
   }
 
   // The heap
@@ -146,7 +106,7 @@ class Checker {
 
   #checkPages(): void {
     for (let frame = 0; frame < this.#heapEnd; ) {
-      const entry = this.#u32(pageMap + 4 * frame);
+      const entry = this.image.u32(pageMap + 4 * frame);
       let blocks = 1;
       if (entry === 0) this.#checkFreeBlock(frame);
       else if ((entry & 3) === 1) blocks = this.#checkSpan(frame, (entry & ~3) >>> 0);
@@ -156,13 +116,16 @@ class Checker {
       frame += blocks;
     }
     for (let frame = this.#heapEnd; frame % 1024 !== 0; frame++) {
-      this.#expect(this.#u32(pageMap + 4 * frame) === 0, `frame ${frame}: in the page map past the end`);
+      this.#expect(this.image.u32(pageMap + 4 * frame) === 0, `frame ${frame}: in the page map past the end`);
     }
   }
 
   #checkFreeBlock(frame: number): void {
     this.#expect(!this.#isUsed(frame), `frame ${frame}: used, but of nothing`);
-    this.#expect(this.#isZero(heap + frame * blockBytes, blockBytes), `frame ${frame}: free, but not zeros`);
+    this.#expect(
+      this.image.isZero(heap + frame * blockBytes, blockBytes),
+      `frame ${frame}: free, but not zeros`,
+    );
   }
 
   #checkUsed(frame: number, blocks: number, what: string): void {
@@ -177,7 +140,7 @@ class Checker {
     if (!fits) return 1;
     this.#checkUsed(frame, blocks, what);
     for (let i = 1; i < blocks; i++) {
-      const entry = this.#u32(pageMap + 4 * (frame + i));
+      const entry = this.image.u32(pageMap + 4 * (frame + i));
       this.#expect(entry === frame * 4 + 3, `${what}: block ${i} has entry ${entry}`);
     }
     this.#objects.set(heap + frame * blockBytes, blocks * blockBytes);
@@ -188,24 +151,24 @@ class Checker {
     const what = `span at frame ${frame}`;
     const address = heap + frame * blockBytes;
     const inArea = span >= spans && span < heap && span % 64 === 0;
-    if (!inArea || this.#spansInUse.has(span) || this.#u32(span) !== address) {
+    if (!inArea || this.#spansInUse.has(span) || this.image.u32(span) !== address) {
       this.#expect(false, `${what}: not of descriptor ${span}`);
       return 1;
     }
     this.#spansInUse.add(span);
-    const sizeClass = this.#u16(span + 12);
+    const sizeClass = this.image.u16(span + 12);
     if (sizeClass >= classCount) {
       this.#expect(false, `${what}: class ${sizeClass}`);
       return 1;
     }
     const { slotBytes, blocks, slots } = spanGeometry(sizeClass);
-    this.#expect(this.#u16(span + 14) === slots, `${what}: slots`);
-    this.#expect(this.#u32(span + 20) === slotBytes, `${what}: slot bytes`);
-    this.#expect(this.#u32(span + 24) === Math.ceil(2 ** 32 / slotBytes), `${what}: reciprocal`);
-    this.#expect(this.#u32(span + 28) === blocks, `${what}: blocks`);
+    this.#expect(this.image.u16(span + 14) === slots, `${what}: slots`);
+    this.#expect(this.image.u32(span + 20) === slotBytes, `${what}: slot bytes`);
+    this.#expect(this.image.u32(span + 24) === Math.ceil(2 ** 32 / slotBytes), `${what}: reciprocal`);
+    this.#expect(this.image.u32(span + 28) === blocks, `${what}: blocks`);
     this.#checkUsed(frame, blocks, what);
     for (let i = 0; i < blocks; i++) {
-      const entry = this.#u32(pageMap + 4 * (frame + i));
+      const entry = this.image.u32(pageMap + 4 * (frame + i));
       this.#expect(entry === span + 1, `${what}: block ${i} has entry ${entry}`);
     }
     this.#checkSlots(span, address, slotBytes, slots, what);
@@ -213,34 +176,37 @@ class Checker {
   }
 
   #checkSlots(span: number, address: number, slotBytes: number, slots: number, what: string): void {
-    const fresh = this.#u16(span + 18);
+    const fresh = this.image.u16(span + 18);
     let live = 0;
     for (let slot = 0; slot < 256; slot++) {
-      if (((this.#u32(span + 32 + 4 * (slot >>> 5)) >>> (slot & 31)) & 1) === 0) continue;
+      if (((this.image.u32(span + 32 + 4 * (slot >>> 5)) >>> (slot & 31)) & 1) === 0) continue;
       live++;
       this.#expect(slot < slots && slot < fresh, `${what}: slot ${slot} is live, ${fresh} is fresh`);
       this.#objects.set(address + slot * slotBytes, slotBytes);
     }
     this.#expect(fresh <= slots, `${what}: fresh ${fresh}`);
-    this.#expect(this.#u16(span + 16) === slots - live, `${what}: free count`);
-    const rest = this.#isZero(address + fresh * slotBytes, (slots - fresh) * slotBytes);
+    this.#expect(this.image.u16(span + 16) === slots - live, `${what}: free count`);
+    const rest = this.image.isZero(address + fresh * slotBytes, (slots - fresh) * slotBytes);
     this.#expect(rest, `${what}: fresh slots are not zeros`);
   }
 
   #checkRegion(): void {
-    this.#expect(this.#u32(region) === heapBlocks, "heap region: capacity");
-    this.#expect(this.#u32(region + 16) === bitmap, "heap region: bitmap");
-    this.#expect(this.#u32(region + 20) === bounds, "heap region: bounds");
-    this.#expect(this.#u32(region + 24) === 0, "heap region: shares");
-    this.#expect(this.#u32(region + 8) === this.#heapEnd - this.#usedBlocks, "heap region: free count");
+    this.#expect(this.image.u32(region) === heapBlocks, "heap region: capacity");
+    this.#expect(this.image.u32(region + 16) === bitmap, "heap region: bitmap");
+    this.#expect(this.image.u32(region + 20) === bounds, "heap region: bounds");
+    this.#expect(this.image.u32(region + 24) === 0, "heap region: reserved");
+    this.#expect(this.image.u32(region + 8) === this.#heapEnd - this.#usedBlocks, "heap region: free count");
     const pastEnd = this.#heapEnd + ((32 - (this.#heapEnd & 31)) & 31);
     for (let frame = this.#heapEnd; frame < pastEnd; frame++) {
       this.#expect(!this.#isUsed(frame), `frame ${frame}: used past the end`);
     }
     const rest = bitmap + pastEnd / 8;
-    this.#expect(this.#isZero(rest, bitmapEnd - rest), "heap region: bits past the end");
-    const problems = checkBounds(this.#heapEnd, this.#u32(region + 12), this.#isUsed.bind(this), (group) =>
-      this.#u16(bounds + 2 * group),
+    this.#expect(this.image.isZero(rest, bitmapEnd - rest), "heap region: bits past the end");
+    const problems = checkBounds(
+      this.#heapEnd,
+      this.image.u32(region + 12),
+      this.#isUsed.bind(this),
+      (group) => this.image.u16(bounds + 2 * group),
     );
     for (const problem of problems) this.#expect(false, `heap region: ${problem}`);
   }
@@ -249,28 +215,28 @@ class Checker {
     const counts = new Array<number>(classCount).fill(0);
     const withFree = new Set<number>();
     for (const span of this.#spansInUse) {
-      counts[this.#u16(span + 12)]! += 1;
-      if (this.#u16(span + 16) > 0) withFree.add(span);
+      counts[this.image.u16(span + 12)]! += 1;
+      if (this.image.u16(span + 16) > 0) withFree.add(span);
     }
     for (let sizeClass = 0; sizeClass < classCount; sizeClass++) {
       const list = header + 256 + 8 * sizeClass;
-      this.#expect(this.#u32(list + 4) === counts[sizeClass], `class ${sizeClass}: span count`);
+      this.#expect(this.image.u32(list + 4) === counts[sizeClass], `class ${sizeClass}: span count`);
       let previous = 0;
-      for (let span = this.#u32(list); span !== 0; span = this.#u32(span + 4)) {
-        const expected = withFree.delete(span) && this.#u16(span + 12) === sizeClass;
+      for (let span = this.image.u32(list); span !== 0; span = this.image.u32(span + 4)) {
+        const expected = withFree.delete(span) && this.image.u16(span + 12) === sizeClass;
         this.#expect(expected, `class ${sizeClass}: lists span ${span}`);
         if (!expected) break;
-        this.#expect(this.#u32(span + 8) === previous, `class ${sizeClass}: previous of ${span}`);
+        this.#expect(this.image.u32(span + 8) === previous, `class ${sizeClass}: previous of ${span}`);
         previous = span;
       }
     }
     for (const span of withFree) this.#expect(false, `span ${span}: has free slots and is not listed`);
     let free = 0;
-    for (let span = this.#u32(header + 16); span !== 0; span = this.#u32(span + 4)) {
-      this.#expect(this.#u32(span) === 0, `descriptor ${span}: free, but has blocks`);
+    for (let span = this.image.u32(header + 16); span !== 0; span = this.image.u32(span + 4)) {
+      this.#expect(this.image.u32(span) === 0, `descriptor ${span}: free, but has blocks`);
       if (++free > heapBlocks) break;
     }
-    const made = this.#u32(header + 20);
+    const made = this.image.u32(header + 20);
     this.#expect(made === this.#spansInUse.size + free, `descriptors: ${made} made, ${free} free`);
     for (const span of this.#spansInUse) {
       this.#expect(span < spans + 64 * made, `descriptor ${span}: never made`);
@@ -282,42 +248,42 @@ class Checker {
   #checkRegistry(kind: number): Map<string, NamedEntry> {
     const names = new Map<string, NamedEntry>();
     const registry = registryOf(kind);
-    const table = this.#u32(registry);
-    const declared = this.#u32(registry + 4);
+    const table = this.image.u32(registry);
+    const declared = this.image.u32(registry + 4);
     const slots = Math.min(declared, Math.floor((this.#objects.get(table) ?? 0) / 8));
-    const count = this.#u32(registry + 8);
+    const count = this.image.u32(registry + 8);
     if (table !== 0) {
       this.#expect(slots === declared, "registry: its table is no live object");
       this.#expect(slots >= 16 && (slots & (slots - 1)) === 0 && 4 * count <= 3 * slots, "registry: slots");
     }
     const reachable = new Map<number, number>();
     for (let slot = 0; slot < slots; slot++) {
-      const entry = this.#u32(table + 8 * slot + 4);
+      const entry = this.image.u32(table + 8 * slot + 4);
       if (entry !== 0) reachable.set(entry, slot);
-      else this.#expect(this.#u32(table + 8 * slot) === 0, `registry: slot ${slot} is half empty`);
+      else this.#expect(this.image.u32(table + 8 * slot) === 0, `registry: slot ${slot} is half empty`);
     }
     let previous = 0;
-    for (let entry = this.#u32(registry + 12); entry !== 0; entry = this.#u32(entry + 16)) {
-      const length = this.#u16(entry + 28);
-      const name = this.#bytes(entry + 32, length);
+    for (let entry = this.image.u32(registry + 12); entry !== 0; entry = this.image.u32(entry + 16)) {
+      const length = this.image.u16(entry + 28);
+      const name = this.image.bytes(entry + 32, length);
       const text = new TextDecoder().decode(name);
       const slot = reachable.get(entry);
       this.#expect(slot !== undefined, `registry: ${text} is not in the table`);
       if (slot === undefined) break;
       reachable.delete(entry);
-      const hash = this.#u32(entry + 24);
+      const hash = this.image.u32(entry + 24);
       this.#expect(hash === this.hashOf(name), `registry: hash of ${text}`);
-      this.#expect(this.#u32(table + 8 * slot) === hash, `registry: hash of ${text} in the table`);
+      this.#expect(this.image.u32(table + 8 * slot) === hash, `registry: hash of ${text} in the table`);
       for (let at = hash & (slots - 1); at !== slot; at = (at + 1) & (slots - 1)) {
-        this.#expect(this.#u32(table + 8 * at + 4) !== 0, `registry: a gap before ${text}`);
+        this.#expect(this.image.u32(table + 8 * at + 4) !== 0, `registry: a gap before ${text}`);
       }
       this.#expect((this.#objects.get(entry) ?? 0) >= 32 + length, `registry: ${text} is no live object`);
-      this.#expect(this.#u32(entry + 20) === previous, `registry: previous of ${text}`);
+      this.#expect(this.image.u32(entry + 20) === previous, `registry: previous of ${text}`);
       this.#expect(!names.has(text), `registry: ${text} twice`);
-      names.set(text, { entry, address: this.#u64(entry), layout: this.#u64(entry + 8) });
+      names.set(text, { entry, address: this.image.u64(entry), layout: this.image.u64(entry + 8) });
       previous = entry;
     }
-    this.#expect(this.#u32(registry + 16) === previous, "registry: last entry");
+    this.#expect(this.image.u32(registry + 16) === previous, "registry: last entry");
     this.#expect(
       reachable.size === 0 && names.size === count,
       `registry: ${count} names, listed ${names.size}`,
@@ -331,11 +297,11 @@ class Checker {
     const extents: ExtentEntry[] = [];
     let end = 0n;
     let previous = 0;
-    for (let address = this.#u32(header + 24); address !== 0; address = this.#u32(address + 24)) {
+    for (let address = this.image.u32(header + 24); address !== 0; address = this.image.u32(address + 24)) {
       const what = `extent ${address}`;
       this.#expect(this.#objects.get(address) === 64, `${what}: no live object of 64 bytes`);
       if (this.#objects.get(address) !== 64) break;
-      const [first, count, length] = [0, 8, 16].map((at) => this.#u64(address + at)) as [
+      const [first, count, length] = [0, 8, 16].map((at) => this.image.u64(address + at)) as [
         bigint,
         bigint,
         bigint,
@@ -343,14 +309,14 @@ class Checker {
       this.#expect(first >= end && count > 0n, `${what}: begins at ${first}, not after ${end}`);
       if (first < end) break;
       this.#expect(length <= count * clusterBytes, `${what}: ${length} bytes in ${count} clusters`);
-      this.#expect(this.#u32(address + 28) === previous, `${what}: previous`);
-      this.#expect(this.#u64(address + 32) === 0n, `${what}: reserved`);
+      this.#expect(this.image.u32(address + 28) === previous, `${what}: previous`);
+      this.#expect(this.image.u64(address + 32) === 0n, `${what}: reserved`);
       extents.push({ address, first, clusters: count, length });
       end = first + count;
       previous = address;
     }
     this.#expect(end <= clusters, `extents: reach to ${end}`);
-    const count = this.#u32(header + 28);
+    const count = this.image.u32(header + 28);
     this.#expect(count === extents.length, `extents: ${count}, listed ${extents.length}`);
     return extents;
   }

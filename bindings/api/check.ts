@@ -1,6 +1,9 @@
 /** Accounting of a memory: every slot of the file and every block of the heap is in use or free, never both. */
 import { PerdureError } from "../base/errors.js";
+import { BLOCK_BYTES, LINEAR_BLOCKS } from "../core.js";
 import { checkImage } from "./check-image.js";
+import { checkTernary } from "./check-ternary.js";
+import { type BlockSource, ImageReader } from "./image-reader.js";
 import type { Session } from "./session.js";
 
 export interface CheckReport {
@@ -25,11 +28,9 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
   let roots = 0;
   try {
     if (engine.isFormatted()) {
-      const report = checkImage(
-        (block) => engine.blockNow(block),
-        (name) => hashOf(memory, name),
-      );
-      problems.push(...report.problems);
+      const image = new ImageReader(blocksOf(memory));
+      const report = checkImage(image, (name) => hashOf(memory, name));
+      problems.push(...report.problems, ...checkTernary(image, report));
       liveBlocks = report.objects.size;
       roots = engine.ask(() => engine.core.functions.registryCount(0));
     }
@@ -44,6 +45,21 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
     roots,
     slots: file?.slots ?? null,
     verified: file?.verified ?? 0,
+  };
+}
+
+/** What a block of the image has now. */
+function blocksOf(memory: Session): BlockSource {
+  const { engine, origin } = memory;
+  const shown = new Map<number, number>();
+  engine.core.eachDirtyInWindows((block, imageBlock) => shown.set(imageBlock, block));
+  return (block) => {
+    if (block < LINEAR_BLOCKS) return engine.blockNow(block);
+    const dirty = shown.get(block);
+    if (dirty !== undefined) return engine.core.blocks(dirty, 1);
+    const bytes = new Uint8Array(BLOCK_BYTES);
+    origin.source.read(block, 1, bytes);
+    return bytes;
   };
 }
 

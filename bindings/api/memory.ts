@@ -17,7 +17,8 @@ import { Roots } from "./roots.js";
 import { hex, type Origin, Session } from "./session.js";
 import { Snapshots } from "./snapshots.js";
 import { type MemoryStats, statsOf } from "./stats.js";
-import type { TernaryMemory, TernaryOptions } from "./ternary/ternary-memory.js";
+import type { TernaryOptions } from "./ternary/regions.js";
+import type { TernaryMemory } from "./ternary/ternary-memory.js";
 import { runTransaction } from "./transaction.js";
 import { type TypedArray, type TypedArrayConstructor, View } from "./view.js";
 

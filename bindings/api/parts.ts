@@ -3,7 +3,8 @@
  * that asks for it.
  */
 import type { Session } from "./session.js";
-import type { TernaryMemory, TernaryOptions } from "./ternary/ternary-memory.js";
+import type { TernaryOptions } from "./ternary/regions.js";
+import type { TernaryMemory } from "./ternary/ternary-memory.js";
 
 export const parts: {
   ternary?: (memory: Session, name: string, options: TernaryOptions) => TernaryMemory;

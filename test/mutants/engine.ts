@@ -256,7 +256,7 @@ export const engineMutants: readonly Mutant[] = [
   {
     name: "extent-overlaps",
     broken: "an extent that reaches the next one moves",
-    file: "assembly/object/extents.ts",
+    file: "assembly/heap/extents.ts",
     find: "  if (clusters > end - reader.first) return MUST_MOVE;",
     replace: "  if (clusters > end - reader.first && clusters == 0) return MUST_MOVE;",
     killedBy: EDGES,

@@ -34,8 +34,6 @@ export type EngineFunctions = Record<
   | "takeFramesAt"
   | "giveFrames"
   | "raiseEnd"
-  | "shareFrame"
-  | "ownersOf"
   | "isFrameUsed"
   | "frameStatistics"
   | "alloc"
@@ -153,6 +151,8 @@ export interface HarnessOptions {
 export class EngineHarness {
   readonly memory: WebAssembly.Memory;
   readonly functions: EngineFunctions;
+  /** What a module imports that works on this memory. */
+  readonly env: WebAssembly.ModuleImports;
   /** What the file has: blocks that are not there read as zeros. */
   readonly file: BlockFile;
   /** Counts down at each call of the host, which throws at zero. */
@@ -171,13 +171,13 @@ export class EngineHarness {
   private constructor(file: BlockFile, memory: WebAssembly.Memory) {
     this.file = file;
     this.memory = memory;
-    const env = {
+    this.env = {
       memory,
       fault: (block: number) => this.#fault(block >>> 0),
       firstTouch: () => this.#firstTouch(),
       spill: (block: number) => this.#spill(block >>> 0),
     };
-    const { exports } = new WebAssembly.Instance(module, { env });
+    const { exports } = new WebAssembly.Instance(module, { env: this.env });
     this.functions = exports as EngineFunctions;
   }
 
@@ -240,11 +240,20 @@ export class EngineHarness {
 
   /** What the image has at a block now, whether in memory or not: 4096 bytes, or undefined for zeros. */
   blockNow = (block: number): Uint8Array | undefined => {
+    if (block >= highBlock) return this.#highBlockNow(block);
     const state = this.stateOf(block);
     if (state === states.ABSENT) return this.file.get(block);
     if (state < states.CLEAN) return undefined;
     return this.bytes.subarray(block * blockBytes, (block + 1) * blockBytes);
   };
+
+  #highBlockNow(block: number): Uint8Array {
+    const cluster = Math.floor((block - highBlock) / clusterBlocks);
+    const window = this.windows().find((each) => each.shows && each.cluster === cluster);
+    const linear = window === undefined ? 0 : window.block + ((block - highBlock) % clusterBlocks);
+    if (window === undefined || this.stateOf(linear) !== states.DIRTY) return this.#inFile(block);
+    return this.bytes.subarray(linear * blockBytes, (linear + 1) * blockBytes);
+  }
 
   /** The windows that were ever made, in order. */
   windows(): WindowState[] {

@@ -4,6 +4,7 @@
 
 import assert from "node:assert/strict";
 import { checkImage, type ImageReport } from "../../bindings/api/check-image.js";
+import { ImageReader } from "../../bindings/api/image-reader.js";
 import { WasmHasher } from "../../bindings/hash/wasm-hasher.js";
 import { addresses, blockBytes, codes, type EngineHarness, HostFailure } from "./engine-harness.js";
 import type { Random } from "./random.js";
@@ -219,7 +220,8 @@ export class HeapDriver {
   /** The accounting check, on memory or on the file: exactly the objects of the model, and no two overlap. */
   account(of: "now" | "committed" = "now"): ImageReport {
     const { harness } = this;
-    const report = checkImage(of === "now" ? harness.blockNow : harness.blockCommitted, nameHash);
+    const image = new ImageReader(of === "now" ? harness.blockNow : harness.blockCommitted);
+    const report = checkImage(image, nameHash);
     assert.deepEqual(report.problems, []);
     const expected = of === "now" ? this.objects : this.#committed;
     for (const names of report.names) for (const { entry } of names.values()) report.objects.delete(entry);

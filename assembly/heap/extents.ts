@@ -17,7 +17,7 @@ import { CLUSTER_BYTES, CLUSTERS, HEADER } from "../base/memory-map";
 import { read, Writable, write } from "../block/access";
 import { Header, HeaderWriter } from "../block/header";
 import { dropClusters } from "../block/windows";
-import { alloc, release, sizeOf } from "../heap/heap";
+import { alloc, release, sizeOf } from "./heap";
 
 export const EXTENT_CLUSTERS: u32 = 8;
 export const EXTENT_LENGTH: u32 = 16;
@@ -136,6 +136,11 @@ function isExtent(extent: usize): bool {
 function endOf(extent: usize): u64 {
   const reader = read<Extent>(extent);
   return reader.first + reader.clusters;
+}
+
+/** The cluster with which it begins. */
+export function firstClusterOf(extent: usize): u64 {
+  return read<Extent>(extent).first;
 }
 
 function clustersOf(extent: usize): u64 {

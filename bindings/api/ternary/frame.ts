@@ -1,0 +1,15 @@
+/** Frames as values. */
+import type { Zone } from "./enums.js";
+import { PAGE_TRYTES, zoneOf } from "./regions.js";
+
+/** 729 trytes of physical memory. The number says it all, and stays the same for ever. */
+export interface Frame {
+  readonly number: number;
+  /** Physical address of its first tryte: 729 × number. */
+  readonly startAddress: number;
+  readonly zone: Zone;
+}
+
+export function frameOf(number: number): Frame {
+  return { number, startAddress: number * PAGE_TRYTES, zone: zoneOf(number) };
+}

@@ -1,0 +1,27 @@
+/** The functions of the ternary module, joined to an engine's memory when they are first needed. */
+import type { Engine } from "../../engine.js";
+import { ternaryWasm } from "../../generated/ternary-wasm.js";
+
+/** Parameters are unsigned 32-bit numbers unless said otherwise; numbers of frames are f64. `memory` is the address of a ternary memory's record. */
+export interface TernaryFunctions {
+  createMemory(regions: number): number;
+  /** Of a memory in which nothing is mapped. */
+  destroyMemory(memory: number): number;
+  /** The first of `count` frames, or −1. */
+  allocateFrames(memory: number, count: number, align: number, zone: number): number;
+  deallocateFrame(memory: number, frame: number): number;
+  frameAddress(memory: number, frame: number): number;
+  frameOwners(memory: number, frame: number): number;
+  memoryStatistics(memory: number, zone: number): void;
+}
+
+const joined = new WeakMap<Engine, TernaryFunctions>();
+
+export function ternaryFunctions(engine: Engine): TernaryFunctions {
+  let functions = joined.get(engine);
+  if (functions === undefined) {
+    functions = engine.core.join(ternaryWasm) as unknown as TernaryFunctions;
+    joined.set(engine, functions);
+  }
+  return functions;
+}
