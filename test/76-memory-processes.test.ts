@@ -89,7 +89,7 @@ describe("memories in several processes", function () {
   for (const mode of ["transactions", "turns"] as const) {
     it(`a bank that is killed, with ${mode}`, () =>
       withSeed(`memory kill ${mode}`, async (random) => {
-        const counts = await killVault(random, mode, DEEP ? 400 : 3);
+        const counts = await killVault(random, mode, DEEP ? 150 : 3);
         assert.ok(counts.transfers > 0 && counts.looks > 0);
         if (DEEP) console.log(`      ${mode}: ${JSON.stringify(counts)}`);
       }));

@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, watch, writeFileSync }
 import { join } from "node:path";
 import { toHex } from "../bindings/base/bytes.js";
 import { verbs } from "../bindings/cli/verbs.js";
+import { openSync } from "../bindings/index.js";
 import { openPager } from "../bindings/pager/open.js";
 import { Reader } from "../bindings/pager/reader.js";
 import { NodePlace } from "../bindings/storage/node.js";
@@ -134,6 +135,22 @@ describe("command line", function () {
       assert.match(out, /: in order\n/);
       assert.match(out, /digests compared/);
       assert.ok(Buffer.compare(readFileSync(path), sample) === 0);
+    });
+
+    it("fsck finds structures in the image that do not agree, though every digest is right", async () => {
+      const path = join(directory.path, "image.state");
+      const memory = openSync(path, { autoCommit: false, reserve: 0 });
+      memory.root("p", () => memory.alloc(100_000));
+      memory.commit();
+      assert.equal((await perdureHere(["fsck", path])).code, 0);
+      const { PAGE_MAP } = memory.engine.core.constants;
+      memory.engine.ensure(PAGE_MAP, 64, true);
+      memory.engine.core.bytes.fill(0, PAGE_MAP, PAGE_MAP + 64);
+      memory.commit();
+      memory.close();
+      const { code, json } = await perdureJson(["fsck", path], {}, perdureHere);
+      assert.equal(code, 1);
+      assert.ok((json.problems as string[]).length > 0);
     });
 
     it("dump explains slots by number and by name", async () => {

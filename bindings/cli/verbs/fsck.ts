@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { PerdureError } from "../../base/errors.js";
+import { openSync } from "../../index.js";
 import { salvageLines, salvageTo } from "../../inspect/salvage.js";
 import { ensureStateFile } from "../../inspect/survey.js";
 import { type Findings, verify, verifyDamaged } from "../../inspect/verify.js";
@@ -16,8 +17,8 @@ export const fsck: Verb = {
   name: "fsck",
   summary: "check a state file, and salvage what is whole in a damaged one",
   description: `Checks that the file can be opened, that the chain of commits is whole, that every slot is either reachable or free
-and never both, and that every map node has its digest. With --all every block is read and compared with its digest,
-too (a scrub). Never writes to the file, and works while a program writes it.
+and never both, that every map node has its digest, and that the structures in the image agree with each other. With
+--all every block is read and compared with its digest, too (a scrub). Never writes to the file, and works while a program writes it.
 
 With --salvage everything that still verifies is written into a new state file, the old one stays as it is, and
 what was lost is listed. Lost blocks read as zeros there. Without a usable superblock the state is rebuilt from
@@ -42,6 +43,7 @@ what a scan of the whole file finds.`,
     const findings = await looking(target, (file, seen) =>
       examine(task, file, seen, all === true, copy !== null),
     );
+    if (findings.problems.length === 0) checkImage(target.path, findings);
     const saved =
       copy && (await task.watch("salvage", (options) => salvageTo(target, copy.place, copy.name, options)));
     const ok = findings.problems.length === 0;
@@ -85,6 +87,17 @@ async function examine(
     );
   }
   return findings;
+}
+
+/** What the image has, accounted for: heap, names, tables and all. Another program than this engine may have written the file. */
+function checkImage(path: string, findings: Findings): void {
+  try {
+    using memory = openSync(path, { readOnly: true, reserve: 0 });
+    findings.problems.push(...memory.check().problems);
+  } catch (error) {
+    if (!(error instanceof PerdureError)) throw error;
+    findings.notes.push(`what the image has was not accounted for: ${error.message}`);
+  }
 }
 
 function lines(path: string, findings: Findings, all: boolean): string[] {
