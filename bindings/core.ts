@@ -55,6 +55,15 @@ export interface EngineFunctions {
   takeExtent(clusters: number): number;
   resizeExtent(extent: number, clusters: number): number;
   giveExtent(extent: number): number;
+  treeCreate(): number;
+  /** The key lies in the exchange area. Values are f64 here and below. */
+  treeFind(tree: number, keyBytes: number): number;
+  treeFindFirst(tree: number, keyBytes: number): number;
+  treeInsert(tree: number, keyBytes: number, value: number): number;
+  treeReplace(tree: number, keyBytes: number, value: number): number;
+  treeDelete(tree: number, keyBytes: number): number;
+  treeSeek(tree: number, keyBytes: number, mode: number): number;
+  treeDestroy(tree: number): number;
 }
 
 const compiled = new Map<string, WebAssembly.Module>();
@@ -239,6 +248,7 @@ const CODES: readonly ErrorCode[] = [
   "VERSION",
   "BUSY",
   "LIMIT",
+  "DUPLICATE",
 ];
 
 /** Of windows, as docs/ENGINE.md §9 draws their descriptors. */

@@ -119,7 +119,7 @@ export class Registry {
 }
 
 /** False for text with half of a surrogate pair, which UTF-8 cannot hold. */
-function isWellFormed(text: string): boolean {
+export function isWellFormed(text: string): boolean {
   return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?:[^\uD800-\uDBFF]|^)[\uDC00-\uDFFF]/.test(text);
 }
 
