@@ -6,7 +6,7 @@
  * pairing. A handle is good for the rest of the call. A structure, like a number, must not straddle blocks; ranges may.
  */
 
-import { BLOCK_BYTES, BLOCK_SHIFT, EXCHANGE } from "../base/memory-map";
+import { BLOCK_BYTES, BLOCK_SHIFT, EXCHANGE, PAGE_SCRATCH } from "../base/memory-map";
 import { ABSENT, CLEAN, DIRTY, fetch, stateAt, touch } from "./states";
 
 /** What a structure with writable fields extends. */
@@ -69,6 +69,13 @@ export function fieldOf<S, T>(structure: S, offset: usize): T {
 @inline
 export function setField<T>(structure: Writable, offset: usize, value: T): void {
   store<T>(changetype<usize>(structure) + offset, value);
+}
+
+/** Moves bytes into a structure that `write` has handed out, from where they are present: there, in another structure, or in the volatile zone. */
+// @ts-ignore: decorator
+@inline
+export function moveInto(structure: Writable, offset: usize, from: usize, bytes: usize): void {
+  memory.copy(changetype<usize>(structure) + offset, from, bytes);
 }
 
 /** Fills a range, up to the last byte of linear memory. */
@@ -144,6 +151,12 @@ export function copyFromExchange(offset: usize, to: usize, bytes: usize): void {
     to += count;
     bytes -= count;
   }
+}
+
+/** Keeps a copy of the block that begins at `address`. */
+export function copyToScratch(address: usize): void {
+  ensurePresent(address);
+  memory.copy(PAGE_SCRATCH, address, BLOCK_BYTES);
 }
 
 /** Whether a range is the same as one in the exchange area. */

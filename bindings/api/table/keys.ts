@@ -15,7 +15,7 @@
  */
 import { PerdureError } from "../../base/errors.js";
 import type { Core } from "../../core.js";
-import { isWellFormed } from "../roots.js";
+import { isWellFormed } from "../../base/text.js";
 
 /** The engine refuses longer ones. */
 export const KEY_BYTES_MAX = 1024;
