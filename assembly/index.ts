@@ -6,6 +6,7 @@ export {
   BUSY,
   CORRUPT,
   DOUBLE_FREE,
+  DUPLICATE,
   INVALID_ADDRESS,
   INVALID_ALIGNMENT,
   INVALID_ARGUMENT,
@@ -80,6 +81,9 @@ export {
 export { frameStatistics } from "./frame/statistics";
 export { alloc, blockOf, realloc, release, sizeOf, trim } from "./heap/heap";
 export { heapStatistics } from "./heap/statistics";
+export { treeCreate, treeDestroy, treeFind, treeFindFirst, treeReplace, treeSeek } from "./object/btree";
+export { treeDelete } from "./object/btree-delete";
+export { treeInsert } from "./object/btree-insert";
 export {
   EXTENT_CLUSTERS,
   EXTENT_LENGTH,

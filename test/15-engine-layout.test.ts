@@ -9,7 +9,7 @@ const page = readFileSync(new URL("../../docs/ENGINE.md", import.meta.url), "utf
 /** Every export of the module. One that is gone or renamed breaks the host; a new one is added here. */
 const expectedExports = `
   ABSENT ADDRESS_MIN BUSY CLEAN CLUSTER_BLOCKS CLUSTER_BYTES CORRUPT DIRTY DIRTY_COUNT DIRTY_LIST DIRTY_WINDOWS DISCARDED
-  DOUBLE_FREE EMPTY ENTRY_NAME EXCHANGE EXCHANGE_BYTES EXTENT_CLUSTERS EXTENT_LENGTH EXTENT_OWNER EXTENT_OWNER_BYTES
+  DOUBLE_FREE DUPLICATE EMPTY ENTRY_NAME EXCHANGE EXCHANGE_BYTES EXTENT_CLUSTERS EXTENT_LENGTH EXTENT_OWNER EXTENT_OWNER_BYTES
   GROWTH_LOCK HASH_DIGESTS HASH_DIGESTS_BYTES HASH_STAGING HASH_STAGING_BYTES HEADER HEAP HEAP_BLOCKS
   HEAP_BOUNDS HEAP_LIMIT INVALID_ADDRESS INVALID_ALIGNMENT INVALID_ARGUMENT LIMIT LOW_IMAGE MAP_END MUST_MOVE
   NAME_BYTES_MAX NOT_FOUND NO_FRAME OK OUT_OF_MEMORY PAGE_MAP REGISTRY_KINDS SPANS STATES VERSION WATCHED WATCHED_DIRTY
@@ -17,7 +17,8 @@ const expectedExports = `
   alloc blockOf createRegion discard dropClusters extentCount fetch forget format frameStatistics giveExtent giveFrames
   hash hashAbsorb hashBegin hashBlocks hashFinish hashTo heapStatistics isFrameUsed mount nextExtent ownersOf raiseEnd
   realloc registryCount registryDelete registryFind registryNext registrySet release resizeExtent revert settle
-  shareFrame sizeOf takeExtent takeFrames takeFramesAt touch trim unwatch watch windowOf
+  shareFrame sizeOf takeExtent takeFrames takeFramesAt touch treeCreate treeDelete treeDestroy treeFind
+  treeFindFirst treeInsert treeReplace treeSeek trim unwatch watch windowOf
 `;
 
 describe("engine: layout", () => {

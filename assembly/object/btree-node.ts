@@ -127,7 +127,7 @@ function recordOf(word: u64): u32 {
 // @ts-ignore: decorator
 @inline
 export function restAt(node: usize, slot: u32, isLeaf: bool): usize {
-  return node + recordOf(wordAt(node, slot)) + (isLeaf ? VALUE_BYTES : 0);
+  return node + recordOf(wordAt(node, slot)) + (isLeaf ? <usize>VALUE_BYTES : 0);
 }
 
 // @ts-ignore: decorator

@@ -56,7 +56,15 @@ export type EngineFunctions = Record<
   | "resizeExtent"
   | "giveExtent"
   | "nextExtent"
-  | "extentCount",
+  | "extentCount"
+  | "treeCreate"
+  | "treeFind"
+  | "treeFindFirst"
+  | "treeInsert"
+  | "treeReplace"
+  | "treeDelete"
+  | "treeSeek"
+  | "treeDestroy",
   Count
 >;
 
@@ -86,6 +94,7 @@ export const codes = {
   BUSY: constant("BUSY"),
   LIMIT: constant("LIMIT"),
   MUST_MOVE: constant("MUST_MOVE"),
+  DUPLICATE: constant("DUPLICATE"),
 } as const;
 
 export const states = {

@@ -14,8 +14,8 @@
  * No encoding of a field begins that of another value. So keys that agree in their first fields are those whose bytes begin with the encoding of these.
  */
 import { PerdureError } from "../../base/errors.js";
-import type { Core } from "../../core.js";
 import { isWellFormed } from "../../base/text.js";
+import type { Core } from "../../core.js";
 
 /** The engine refuses longer ones. */
 export const KEY_BYTES_MAX = 1024;
