@@ -39,7 +39,9 @@ export {
   LOW_IMAGE,
   MAP_END,
   PAGE_MAP,
+  RECORD,
   SPANS,
+  STATE_EPOCH,
   STATES,
   WINDOW_DESCRIPTORS,
   WINDOW_EPOCH,
@@ -66,7 +68,11 @@ export {
 } from "./block/states";
 export { REGISTRY_KINDS } from "./block/header";
 export { WINDOWS_MAX } from "./block/window-table";
-export { dropClusterNumbers as dropClusters, windowOfNumber as windowOf } from "./block/windows";
+export {
+  dropBlockNumbers as dropBlocks,
+  dropClusterNumbers as dropClusters,
+  windowOfNumber as windowOf,
+} from "./block/windows";
 export {
   createRegion,
   giveFrames,
@@ -105,3 +111,12 @@ export {
   registryNext,
   registrySet,
 } from "./object/registry";
+export {
+  tableDelete,
+  tableDropPage,
+  tableFind,
+  tableInsert,
+  tablePage,
+  tableTakeRun,
+  tableUpdate,
+} from "./object/table";

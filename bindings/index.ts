@@ -30,6 +30,9 @@ export {
   type Struct,
   struct,
 } from "./api/struct.js";
+export { rowId } from "./api/table/row.js";
+export type { ColumnType, NewRow, Row, TableSchema } from "./api/table/schema.js";
+export { type RowId, Table, type TableRow } from "./api/table/table.js";
 export { type TypedArray, type TypedArrayConstructor, View } from "./api/view.js";
 export { type ErrorCode, type ErrorDescription, errorTable, PerdureError } from "./base/errors.js";
 export type { CopyOptions } from "./pager/pager.js";

@@ -67,6 +67,10 @@ export const EXCHANGE_BYTES: usize = 0x1000;
 export const PAGE_SCRATCH: usize = 0x32000;
 export const PAGE_SCRATCH_BYTES: usize = 0x1000;
 
+/** Where the host puts the record of a row together. */
+export const RECORD: usize = 0x33000;
+export const RECORD_BYTES: usize = 0x1000;
+
 /** One byte for each linear block; the states are in block/states.ts. */
 export const STATES: usize = 0x100000;
 export const STATES_BYTES: usize = LINEAR_BLOCKS;
@@ -131,7 +135,8 @@ if (
   DIRTY_COUNT < MAP_END ||
   STATE_EPOCH + 4 > EXCHANGE ||
   EXCHANGE + EXCHANGE_BYTES > PAGE_SCRATCH ||
-  PAGE_SCRATCH + PAGE_SCRATCH_BYTES > STATES ||
+  PAGE_SCRATCH + PAGE_SCRATCH_BYTES > RECORD ||
+  RECORD + RECORD_BYTES > STATES ||
   STATES + STATES_BYTES > DIRTY_LIST ||
   DIRTY_LIST + DIRTY_LIST_BYTES > TLB ||
   TLB > MARKS ||

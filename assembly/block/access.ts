@@ -6,7 +6,7 @@
  * pairing. A handle is good for the rest of the call. A structure, like a number, must not straddle blocks; ranges may.
  */
 
-import { BLOCK_BYTES, BLOCK_SHIFT, EXCHANGE, PAGE_SCRATCH } from "../base/memory-map";
+import { BLOCK_BYTES, BLOCK_SHIFT, EXCHANGE, PAGE_SCRATCH, RECORD } from "../base/memory-map";
 import { ABSENT, CLEAN, DIRTY, fetch, stateAt, touch } from "./states";
 
 /** What a structure with writable fields extends. */
@@ -142,7 +142,21 @@ export function copyToZeros(from: usize, to: usize, bytes: usize): void {
 
 /** Copies from the exchange area. */
 export function copyFromExchange(offset: usize, to: usize, bytes: usize): void {
-  let from = EXCHANGE + offset;
+  copyIn(EXCHANGE + offset, to, bytes);
+}
+
+/** Copies what the host has put together for a row. */
+export function copyFromRecord(to: usize, bytes: usize): void {
+  copyIn(RECORD, to, bytes);
+}
+
+/** Copies from what `copyToScratch` has kept. */
+export function copyFromScratch(offset: usize, to: usize, bytes: usize): void {
+  copyIn(PAGE_SCRATCH + offset, to, bytes);
+}
+
+/** Copies from the volatile zone. */
+function copyIn(from: usize, to: usize, bytes: usize): void {
   while (bytes > 0) {
     const count = min(bytes, blockRest(to));
     ensureDirty(to);

@@ -17,6 +17,9 @@ import { Roots } from "./roots.js";
 import { hex, type Origin, Session } from "./session.js";
 import { Snapshots } from "./snapshots.js";
 import { type MemoryStats, statsOf } from "./stats.js";
+import type { NewRow, Row, TableSchema } from "./table/schema.js";
+import { Table } from "./table/table.js";
+import { Tables } from "./table/tables.js";
 import type { TernaryMemory, TernaryOptions } from "./ternary/ternary-memory.js";
 import { runTransaction } from "./transaction.js";
 import { type TypedArray, type TypedArrayConstructor, View } from "./view.js";
@@ -31,6 +34,8 @@ export class Memory extends Session {
   readonly snapshots: Snapshots<Memory>;
   readonly pipes: Pipes;
   private readonly regions: Regions;
+  /** @internal */
+  readonly tables: Tables;
   /** What the engine has in memory is of this commit. A refresh that fails half way has moved the reader already. */
   private shown: number;
 
@@ -41,6 +46,7 @@ export class Memory extends Session {
     this.snapshots = new Snapshots(this, (name) => origin.openSnapshot(name));
     this.pipes = new Pipes(this);
     this.regions = new Regions(this);
+    this.tables = new Tables(this);
     this.shown = this.sequence;
   }
 
@@ -139,6 +145,15 @@ export class Memory extends Session {
   pipe<T>(name: string, source: Source<T>): Pipe<T> {
     this.ensureOpen();
     return Pipe.begin(this, name, source);
+  }
+
+  /**
+   * The table of that name: made, or found again as it was. Optional fields that it did not have yet are added; any other difference is LAYOUT. NOT_FOUND in
+   * a reader when there is none.
+   */
+  table<const S extends TableSchema>(name: string, schema: S): Table<Row<S>, NewRow<S>> {
+    this.ensureOpen();
+    return new Table(this.tables.open(name, schema));
   }
 
   /**

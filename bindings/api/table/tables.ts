@@ -1,0 +1,156 @@
+/** The tables of a memory by name: made, opened as they were made, or extended by optional fields. */
+import { PerdureError } from "../../base/errors.js";
+import type { Engine } from "../../engine.js";
+import { Kind, layoutHash, type NamedEntry, Registry } from "../roots.js";
+import type { Session } from "../session.js";
+import { type Shared, TableHandle } from "./handle.js";
+import { RecordLayout } from "./layout.js";
+import {
+  type Definition,
+  definitionIn,
+  definitionOf,
+  extended,
+  quote,
+  type TableSchema,
+  textOf,
+} from "./schema.js";
+import { TABLE, TableStorage } from "./storage.js";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+export class Tables {
+  private readonly registry: Registry;
+  private readonly shared = new Map<string, Shared>();
+
+  constructor(private readonly memory: Session) {
+    this.registry = new Registry(memory, Kind.Table);
+  }
+
+  open(name: string, schema: TableSchema): TableHandle {
+    const known = this.registry.find(name);
+    if (known === null) {
+      if (this.memory.readOnly) throw new PerdureError("NOT_FOUND", `there is no table ${quote(name)}`);
+      const definition = definitionOf(name, schema);
+      const layout = new RecordLayout(name, definition);
+      return this.handleOf(name, layout, this.create(name, layout));
+    }
+    const stored = this.definitionAt(known);
+    const wanted = extended(name, stored, schema);
+    const layout = new RecordLayout(name, wanted);
+    if (wanted === stored || this.memory.readOnly) return this.handleOf(name, layout, known.layout);
+    return this.handleOf(name, layout, this.extend(name, known, layout));
+  }
+
+  /** Names and definitions of all tables. */
+  entries(): { name: string; definition: Definition; record: number }[] {
+    return this.registry
+      .entries()
+      .map((entry) => ({ name: entry.name, definition: this.definitionAt(entry), record: entry.address }));
+  }
+
+  /** Ends a table and gives back all that it has. */
+  drop(handle: TableHandle): void {
+    const { engine } = this.memory;
+    handle.ensureCurrent();
+    engine.ensureWritable();
+    const { storage } = handle;
+    const { record } = storage;
+    const text = storage.readU32(TABLE.definition);
+    // What may be refused comes first.
+    storage.drop();
+    engine.changeAll(() => {
+      this.registry.delete(handle.name);
+      engine.release(text);
+      engine.release(record);
+    });
+    engine.generation++;
+  }
+
+  private handleOf(name: string, layout: RecordLayout, hash: bigint): TableHandle {
+    let shared = this.shared.get(name);
+    if (shared === undefined) {
+      shared = { followers: 0 };
+      this.shared.set(name, shared);
+    }
+    return new TableHandle(this.memory, this.registry, name, layout, hash, shared);
+  }
+
+  private create(name: string, layout: RecordLayout): bigint {
+    const { engine } = this.memory;
+    const hash = layoutHash(engine, layout.text);
+    const made: number[] = [];
+    try {
+      const record = allocate(engine, TABLE.bytes, TABLE.bytes);
+      made.push(record);
+      made.push(putText(engine, record, layout.text));
+      TableStorage.create(engine, record);
+      this.registry.set(name, record, hash);
+    } catch (error) {
+      if (engine.halt === null) undo(engine, made);
+      throw error;
+    }
+    return hash;
+  }
+
+  /** The table has more optional fields from now on. */
+  private extend(name: string, entry: NamedEntry, layout: RecordLayout): bigint {
+    const { engine } = this.memory;
+    const hash = layoutHash(engine, layout.text);
+    const before = textAt(engine, entry.address);
+    engine.changeAll(() => {
+      putText(engine, entry.address, layout.text);
+      this.registry.set(name, entry.address, hash);
+      engine.release(before.address);
+    });
+    // Other handles learn of it.
+    engine.generation++;
+    return hash;
+  }
+
+  private definitionAt({ address }: NamedEntry): Definition {
+    const { engine } = this.memory;
+    const text = textAt(engine, address);
+    engine.ensure(text.address, text.bytes, false);
+    return definitionIn(decoder.decode(engine.core.bytes.subarray(text.address, text.address + text.bytes)));
+  }
+}
+
+function allocate(engine: Engine, bytes: number, align: number): number {
+  const address = engine.alloc(bytes, align, 1);
+  if (engine.core.codeOf(address) !== null)
+    throw new PerdureError("OUT_OF_MEMORY", `there is no memory for the ${bytes} bytes of a table's record`);
+  return address;
+}
+
+/** Puts a definition into the image and the record; its address. */
+function putText(engine: Engine, record: number, text: string): number {
+  const bytes = encoder.encode(text);
+  const address = allocate(engine, bytes.length, 1);
+  engine.ensure(address, bytes.length, true);
+  engine.core.bytes.set(bytes, address);
+  engine.ensure(record, TABLE.bytes, true);
+  engine.core.data.setUint32(record + TABLE.definition, address, true);
+  engine.core.data.setUint32(record + TABLE.definition + 4, bytes.length, true);
+  return address;
+}
+
+function textAt(engine: Engine, record: number): { address: number; bytes: number } {
+  engine.ensure(record, TABLE.bytes, false);
+  const { data } = engine.core;
+  return {
+    address: data.getUint32(record + TABLE.definition, true),
+    bytes: data.getUint32(record + TABLE.definition + 4, true),
+  };
+}
+
+/** Takes back a table that was made half way: nothing but its parts in the heap and its extent are there. */
+function undo(engine: Engine, made: readonly number[]): void {
+  const [record] = made;
+  if (record !== undefined) {
+    engine.ensure(record, TABLE.bytes, false);
+    const extent = engine.core.data.getUint32(record + TABLE.extent, true);
+    if (extent !== 0) engine.mutate(() => engine.core.functions.giveExtent(extent));
+  }
+  for (const address of made) engine.release(address);
+}
