@@ -12,7 +12,6 @@ import {
   extended,
   quote,
   type TableSchema,
-  textOf,
 } from "./schema.js";
 import { TABLE, TableStorage } from "./storage.js";
 
