@@ -12,13 +12,14 @@ const expectedExports = `
   DOUBLE_FREE DUPLICATE EMPTY ENTRY_NAME EXCHANGE EXCHANGE_BYTES EXTENT_CLUSTERS EXTENT_LENGTH EXTENT_OWNER EXTENT_OWNER_BYTES
   GROWTH_LOCK HASH_DIGESTS HASH_DIGESTS_BYTES HASH_STAGING HASH_STAGING_BYTES HEADER HEAP HEAP_BLOCKS
   HEAP_BOUNDS HEAP_LIMIT INVALID_ADDRESS INVALID_ALIGNMENT INVALID_ARGUMENT LIMIT LOW_IMAGE MAP_END MUST_MOVE
-  NAME_BYTES_MAX NOT_FOUND NO_FRAME OK OUT_OF_MEMORY PAGE_MAP REGISTRY_KINDS SPANS STATES VERSION WATCHED WATCHED_DIRTY
+  NAME_BYTES_MAX NOT_FOUND NO_FRAME OK OUT_OF_MEMORY PAGE_MAP RECORD REGISTRY_KINDS SPANS STATES STATE_EPOCH VERSION WATCHED WATCHED_DIRTY
   WINDOWS WINDOWS_MAX WINDOW_DESCRIPTORS WINDOW_EPOCH WINDOW_LIMIT
-  alloc blockOf createRegion discard dropClusters extentCount fetch forget format frameStatistics giveExtent giveFrames
+  alloc blockOf createRegion discard dropBlocks dropClusters extentCount fetch forget format frameStatistics giveExtent giveFrames
   hash hashAbsorb hashBegin hashBlocks hashFinish hashTo heapStatistics isFrameUsed mount nextExtent ownersOf raiseEnd
   realloc registryCount registryDelete registryFind registryNext registrySet release resizeExtent revert settle
-  shareFrame sizeOf takeExtent takeFrames takeFramesAt touch treeCreate treeDelete treeDestroy treeFind
-  treeFindFirst treeInsert treeReplace treeSeek trim unwatch watch windowOf
+  shareFrame sizeOf tableDelete tableDropPage tableFind tableInsert tablePage tableTakeRun tableUpdate takeExtent takeFrames
+  takeFramesAt touch treeCreate treeDelete treeDestroy treeFind treeFindFirst treeInsert treeReplace treeSeek trim unwatch
+  watch windowOf
 `;
 
 describe("engine: layout", () => {
@@ -33,6 +34,7 @@ describe("engine: layout", () => {
       MAP_END: "0x0003_0000",
       DIRTY_COUNT: "0x0003_0000",
       EXCHANGE: "0x0003_1000",
+      RECORD: "0x0003_3000",
       STATES: "0x0010_0000",
       DIRTY_LIST: "0x0020_0000",
       WINDOW_DESCRIPTORS: "0x0100_1000",

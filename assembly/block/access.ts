@@ -160,7 +160,8 @@ function copyIn(from: usize, to: usize, bytes: usize): void {
   while (bytes > 0) {
     const count = min(bytes, blockRest(to));
     ensureDirty(to);
-    memory.copy(to, from, count);
+    if (count <= SHORT_COPY) copyShort(from, to, count);
+    else memory.copy(to, from, count);
     from += count;
     to += count;
     bytes -= count;
@@ -171,6 +172,25 @@ function copyIn(from: usize, to: usize, bytes: usize): void {
 export function copyToScratch(address: usize): void {
   ensurePresent(address);
   memory.copy(PAGE_SCRATCH, address, BLOCK_BYTES);
+}
+
+/** A bulk operation is a call: it costs more than so few bytes do. */
+const SHORT_COPY: usize = 128;
+
+// @ts-ignore: decorator
+@inline
+function copyShort(from: usize, to: usize, bytes: usize): void {
+  for (; bytes >= 8; bytes -= 8) {
+    store<u64>(to, load<u64>(from));
+    from += 8;
+    to += 8;
+  }
+  if ((bytes & 4) != 0) {
+    store<u32>(to, load<u32>(from));
+    from += 4;
+    to += 4;
+  }
+  for (bytes &= 3; bytes > 0; bytes--) store<u8>(to++, load<u8>(from++));
 }
 
 /** Whether a range is the same as one in the exchange area. */

@@ -1,7 +1,10 @@
 /** Accounting of a memory: every slot of the file and every block of the heap is in use or free, never both. */
 import { PerdureError } from "../base/errors.js";
+import { BLOCK_BYTES, LINEAR_BLOCKS } from "../core.js";
 import { checkImage } from "./check-image.js";
+import { Kind } from "./roots.js";
 import type { Session } from "./session.js";
+import { type BlockSource, checkTables } from "./table/check-tables.js";
 
 export interface CheckReport {
   ok: boolean;
@@ -25,11 +28,11 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
   let roots = 0;
   try {
     if (engine.isFormatted()) {
-      const report = checkImage(
-        (block) => engine.blockNow(block),
-        (name) => hashOf(memory, name),
-      );
-      problems.push(...report.problems);
+      const source = imageNow(memory);
+      const report = checkImage(source, (name) => hashOf(memory, name));
+      const { objects, names, extents } = report;
+      const { problems: ofTables } = checkTables(source, { objects, extents, tables: names[Kind.Table] });
+      problems.push(...report.problems, ...ofTables);
       liveBlocks = report.objects.size;
       roots = engine.ask(() => engine.core.functions.registryCount(0));
     }
@@ -44,6 +47,21 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
     roots,
     slots: file?.slots ?? null,
     verified: file?.verified ?? 0,
+  };
+}
+
+/** What the blocks of the image have now, those of the high image as well. Brings nothing in. */
+function imageNow({ engine, origin }: Session): BlockSource {
+  const { core } = engine;
+  const dirty = new Map<number, number>();
+  core.eachDirtyInWindows((block, image) => dirty.set(image, block));
+  return (block) => {
+    if (block < LINEAR_BLOCKS) return engine.blockNow(block);
+    const shown = dirty.get(block);
+    if (shown !== undefined) return core.blocks(shown, 1);
+    const bytes = new Uint8Array(BLOCK_BYTES);
+    origin.source.read(block, 1, bytes);
+    return bytes;
   };
 }
 

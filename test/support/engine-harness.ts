@@ -52,6 +52,14 @@ export type EngineFunctions = Record<
   | "registryCount"
   | "windowOf"
   | "dropClusters"
+  | "dropBlocks"
+  | "tableInsert"
+  | "tableFind"
+  | "tableUpdate"
+  | "tableDelete"
+  | "tablePage"
+  | "tableDropPage"
+  | "tableTakeRun"
   | "takeExtent"
   | "resizeExtent"
   | "giveExtent"
@@ -306,12 +314,21 @@ export class EngineHarness {
   /** Gives clusters up: also in the file, at the next commit. */
   dropClusters(first: number, count: number): number {
     const code = this.functions.dropClusters(first, count);
-    const end = first + count;
-    for (const block of new Set([...this.file.keys(), ...this.spilled.keys()])) {
-      const cluster = Math.floor((block - highBlock) / clusterBlocks);
-      if (cluster >= first && cluster < end) this.spilled.set(block, undefined);
-    }
+    this.#discardHigh(first * clusterBlocks, count * clusterBlocks);
     return code;
+  }
+
+  /** The same for blocks, counted from the beginning of the high image. */
+  dropBlocks(first: number, count: number): number {
+    const code = this.functions.dropBlocks(first, count);
+    this.#discardHigh(first, count);
+    return code;
+  }
+
+  #discardHigh(first: number, count: number): void {
+    for (const block of new Set([...this.file.keys(), ...this.spilled.keys()])) {
+      if (block >= highBlock + first && block < highBlock + first + count) this.spilled.set(block, undefined);
+    }
   }
 
   /** What the last commit has. */

@@ -50,6 +50,8 @@ export class RecordLayout {
   /** By entry. */
   readonly variable: readonly Column[];
   readonly byName: ReadonlyMap<string, Column>;
+  /** Where the fixed fields begin, behind the null bits. */
+  readonly fixedStart: number;
   /** Where the ends begin. */
   readonly ends: number;
   /** The definition as text. */
@@ -63,7 +65,8 @@ export class RecordLayout {
   ) {
     const { fields, added } = definition;
     const optionals = fields.filter(({ type }) => isFixed(baseOf(type)) && isOptional(type)).length;
-    let offset = NULL_BITS + Math.max(1, Math.ceil(optionals / 8));
+    this.fixedStart = NULL_BITS + Math.max(1, Math.ceil(optionals / 8));
+    let offset = this.fixedStart;
     let nulls = 0;
     let entries = 0;
     const columns: Column[] = [];

@@ -80,8 +80,8 @@ export class RecordWriter {
     const { core, layout } = this;
     const { bytes, data } = core;
     const at = core.constants.RECORD;
-    this.replaced.length = 0;
-    if (old === 0) bytes.fill(0, at + NULL_BITS, at + layout.ends);
+    if (this.replaced.length > 0) this.replaced.length = 0;
+    if (old === 0) for (let i = NULL_BITS; i < layout.fixedStart; i++) bytes[at + i] = 0;
     else bytes.copyWithin(at + NULL_BITS, old + NULL_BITS, old + layout.ends);
     bytes[at + ENTRY_COUNT] = layout.variable.length;
     this.writeFixed(taken, old !== 0, at);

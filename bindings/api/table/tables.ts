@@ -5,14 +5,7 @@ import { Kind, layoutHash, type NamedEntry, Registry } from "../roots.js";
 import type { Session } from "../session.js";
 import { type Shared, TableHandle } from "./handle.js";
 import { RecordLayout } from "./layout.js";
-import {
-  type Definition,
-  definitionIn,
-  definitionOf,
-  extended,
-  quote,
-  type TableSchema,
-} from "./schema.js";
+import { type Definition, definitionIn, definitionOf, extended, quote, type TableSchema } from "./schema.js";
 import { TABLE, TableStorage } from "./storage.js";
 
 const encoder = new TextEncoder();
