@@ -19,7 +19,7 @@ import { Snapshots } from "./snapshots.js";
 import { type MemoryStats, statsOf } from "./stats.js";
 import type { NewRow, Row, TableSchema } from "./table/schema.js";
 import { Table } from "./table/table.js";
-import { Tables } from "./table/tables.js";
+import { type TableOptions, Tables } from "./table/tables.js";
 import type { TernaryMemory, TernaryOptions } from "./ternary/ternary-memory.js";
 import { runTransaction } from "./transaction.js";
 import { type TypedArray, type TypedArrayConstructor, View } from "./view.js";
@@ -148,12 +148,16 @@ export class Memory extends Session {
   }
 
   /**
-   * The table of that name: made, or found again as it was. Optional fields that it did not have yet are added; any other difference is LAYOUT. NOT_FOUND in
-   * a reader when there is none.
+   * The table of that name: made, or found again as it was. Optional fields and indexes that it did not have yet are added; any other difference is LAYOUT.
+   * NOT_FOUND in a reader when there is none.
    */
-  table<const S extends TableSchema>(name: string, schema: S): Table<Row<S>, NewRow<S>> {
+  table<const S extends TableSchema>(
+    name: string,
+    schema: S,
+    options: TableOptions = {},
+  ): Table<Row<S>, NewRow<S>> {
     this.ensureOpen();
-    return new Table(this.tables.open(name, schema));
+    return new Table(this.tables.open(name, schema, options), this.tables);
   }
 
   /**
@@ -214,8 +218,10 @@ export class Memory extends Session {
     const { reader } = this.origin;
     if (reader === null) return this.sequence;
     const now = reader.refresh();
-    if (now !== this.shown) this.engine.showAnother();
+    if (now === this.shown) return now;
+    this.engine.showAnother();
     this.shown = now;
+    this.dispatchEvent(new Event("refresh"));
     return now;
   }
 

@@ -31,6 +31,8 @@ export const END_IN_RUN = 0x4000;
 export const END_NULL = 0x8000;
 
 export interface Column {
+  /** Among the columns of its layout. */
+  readonly index: number;
   readonly name: string;
   readonly type: BaseType;
   readonly optional: boolean;
@@ -74,26 +76,25 @@ export class RecordLayout {
       const base = baseOf(type);
       const optional = isOptional(type);
       if (!isFixed(base)) {
-        columns.push({ name, type: base, optional, offset: 0, nullOffset: 0, nullMask: 0, entry: entries++ });
+        columns.push(entryColumn(columns.length, name, base, optional, entries++));
         continue;
       }
       const nullOffset = optional ? NULL_BITS + (nulls >>> 3) : 0;
       const nullMask = optional ? 1 << (nulls++ & 7) : 0;
-      columns.push({ name, type: base, optional, offset, nullOffset, nullMask, entry: -1 });
-      offset += FIXED_BYTES[base];
-    }
-    for (const { name, type } of added) {
-      const base = baseOf(type);
       columns.push({
+        index: columns.length,
         name,
         type: base,
-        optional: true,
-        offset: 0,
-        nullOffset: 0,
-        nullMask: 0,
-        entry: entries++,
+        optional,
+        offset,
+        nullOffset,
+        nullMask,
+        entry: -1,
       });
+      offset += FIXED_BYTES[base];
     }
+    for (const { name, type } of added)
+      columns.push(entryColumn(columns.length, name, baseOf(type), true, entries++));
     const longest = offset + entries * (2 + REFERENCE_BYTES);
     if (longest > RECORD_MAX || entries > ENTRIES_MAX)
       throw new PerdureError(
@@ -111,3 +112,7 @@ export class RecordLayout {
 
 /** Bytes of a field that is an entry though its type is fixed. */
 export const fixedBytesOf = (type: BaseType): number => FIXED_BYTES[type as FixedType] ?? 0;
+
+function entryColumn(index: number, name: string, type: BaseType, optional: boolean, entry: number): Column {
+  return { index, name, type, optional, offset: 0, nullOffset: 0, nullMask: 0, entry };
+}

@@ -82,13 +82,14 @@ export class Scanner {
     handle.ensureCurrent();
     const { storage } = handle;
     this.pageAddress = storage.pageFrom(this.page);
-    if (this.pageAddress === 0) return false;
+    // A page beyond the end may be another one when the end moves.
+    if (this.pageAddress === 0 || storage.page * SLOTS >= this.to) return false;
     if (storage.page !== this.page) {
       this.page = storage.page;
       this.slot = 0;
     }
     this.epoch = handle.core.data.getUint32(handle.epochAt, true);
-    return this.page * SLOTS < this.to;
+    return true;
   }
 }
 

@@ -3,11 +3,15 @@
  * one writes it. docs/TABLES.md says how they lie there.
  */
 import { PerdureError } from "../../base/errors.js";
+import { followTable } from "./follow.js";
 import type { TableHandle } from "./handle.js";
+import { dropIndex } from "./index-build.js";
 import { RowView, rowId, sourceOf } from "./row.js";
 import { RowIterator, Scanner } from "./scan.js";
 import { quote } from "./schema.js";
 import { TABLE } from "./storage.js";
+import type { Tables } from "./tables.js";
+import type { TreeCursor } from "./tree-cursor.js";
 
 /** At least 512, below 2⁵³. Good as long as its row lives; another row may have it later. */
 export type RowId = number;
@@ -21,6 +25,7 @@ export class Table<R, N = R> {
   constructor(
     /** @internal */
     readonly handle: TableHandle,
+    private readonly tables: Tables,
   ) {}
 
   get name(): string {
@@ -72,6 +77,53 @@ export class Table<R, N = R> {
     return new RowIterator(handle, new Scanner(handle, idOrZero(from), handle.storage.end));
   }
 
+  /**
+   * The first row with this key: a value, or as many values as the index has fields, or fewer. NOT_FOUND when there is no such index; BUSY in a reader
+   * while it is being built.
+   */
+  find(index: string, key: unknown): TableRow<R> | undefined {
+    const { handle } = this;
+    const id = handle.indexNamed(index).find(valuesOf(key));
+    return id < 0 ? undefined : this.get(id);
+  }
+
+  /**
+   * Rows in the order of an index, from those with the key `from` to those with the key `to`, both included; undefined is no limit. With
+   * `reverse` from the last to the first. Rows may be changed meanwhile: those that are there all the time, with the same key, are met once.
+   */
+  range(
+    index: string,
+    from?: unknown,
+    to?: unknown,
+    options: { reverse?: boolean } = {},
+  ): IterableIterator<TableRow<R>> {
+    const limits = [from, to].map((key) => (key === undefined ? undefined : valuesOf(key)));
+    const cursor = this.handle.indexNamed(index).walk(limits[0], limits[1], options.reverse === true);
+    return rowsOf(this, cursor);
+  }
+
+  /**
+   * The rows from this id on, then every row that is inserted, as soon as it is committed; without an end, until the signal aborts or the memory is closed. Each
+   * is given once. In a reader they come with `refresh()`.
+   */
+  follow(options: { from?: RowId; signal?: AbortSignal } = {}): AsyncIterable<TableRow<R>> {
+    const { handle } = this;
+    handle.ensureCurrent();
+    return followTable(handle, idOrZero(options.from ?? 0), options.signal);
+  }
+
+  /** Ends an index. NOT_FOUND. */
+  dropIndex(name: string): void {
+    this.handle.ensureCurrent();
+    this.handle.engine.ensureWritable();
+    dropIndex(this.handle, name);
+  }
+
+  /** Gives everything back; the name is free again. BUSY while a pipe has a cursor on it. */
+  drop(): void {
+    this.tables.drop(this.handle);
+  }
+
   /** Whoever scans from here meets none of the rows there are; while there is a follower, all that come. */
   get end(): RowId {
     this.handle.ensureCurrent();
@@ -91,6 +143,15 @@ export class Table<R, N = R> {
     return this.scan();
   }
 }
+
+function* rowsOf<R, N>(table: Table<R, N>, cursor: TreeCursor): IterableIterator<TableRow<R>> {
+  for (let id = cursor.next(); id >= 0; id = cursor.next()) {
+    const row = table.get(id);
+    if (row !== undefined) yield row;
+  }
+}
+
+const valuesOf = (key: unknown): readonly unknown[] => (Array.isArray(key) ? key : [key]);
 
 function idOrZero(id: unknown): number {
   if (typeof id === "number" && Number.isSafeInteger(id) && id >= 0) return id;

@@ -4,12 +4,19 @@ import type { Engine } from "../../engine.js";
 import { Kind, layoutHash, type NamedEntry, Registry } from "../roots.js";
 import type { Session } from "../session.js";
 import { type Shared, TableHandle } from "./handle.js";
+import { declareIndexes, mayCommit } from "./index-build.js";
+import { definitionsOf, type IndexOptions } from "./indexes.js";
 import { RecordLayout } from "./layout.js";
 import { type Definition, definitionIn, definitionOf, extended, quote, type TableSchema } from "./schema.js";
 import { TABLE, TableStorage } from "./storage.js";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+export interface TableOptions {
+  /** By name. Without them the indexes stay what they are. */
+  readonly indexes?: Readonly<Record<string, IndexOptions>>;
+}
 
 export class Tables {
   private readonly registry: Registry;
@@ -19,26 +26,29 @@ export class Tables {
     this.registry = new Registry(memory, Kind.Table);
   }
 
-  open(name: string, schema: TableSchema): TableHandle {
+  /** DUPLICATE when rows that there are cannot be in a new index that is unique. */
+  open(name: string, schema: TableSchema, { indexes }: TableOptions): TableHandle {
+    const commits = mayCommit(this.memory);
+    const handle = this.openRows(name, schema, indexes);
+    if (indexes !== undefined || handle.indexes.length > 0) declareIndexes(handle, indexes, commits);
+    return handle;
+  }
+
+  private openRows(name: string, schema: TableSchema, indexes: TableOptions["indexes"]): TableHandle {
     const known = this.registry.find(name);
     if (known === null) {
       if (this.memory.readOnly) throw new PerdureError("NOT_FOUND", `there is no table ${quote(name)}`);
       const definition = definitionOf(name, schema);
       const layout = new RecordLayout(name, definition);
+      definitionsOf(layout, indexes ?? {});
       return this.handleOf(name, layout, this.create(name, layout));
     }
+    this.refuseMigrating(name, known);
     const stored = this.definitionAt(known);
     const wanted = extended(name, stored, schema);
     const layout = new RecordLayout(name, wanted);
     if (wanted === stored || this.memory.readOnly) return this.handleOf(name, layout, known.layout);
     return this.handleOf(name, layout, this.extend(name, known, layout));
-  }
-
-  /** Names and definitions of all tables. */
-  entries(): { name: string; definition: Definition; record: number }[] {
-    return this.registry
-      .entries()
-      .map((entry) => ({ name: entry.name, definition: this.definitionAt(entry), record: entry.address }));
   }
 
   /** Ends a table and gives back all that it has. */
@@ -48,15 +58,28 @@ export class Tables {
     engine.ensureWritable();
     const { storage } = handle;
     const { record } = storage;
+    if (storage.readU32(TABLE.cursors) > 0)
+      throw new PerdureError("BUSY", `table ${quote(handle.name)} is the source of a pipe; reset that first`);
     const text = storage.readU32(TABLE.definition);
     // What may be refused comes first.
     storage.drop();
     engine.changeAll(() => {
+      for (const { tree, record: index } of handle.indexes) {
+        tree.destroy();
+        engine.release(index);
+      }
       this.registry.delete(handle.name);
       engine.release(text);
       engine.release(record);
     });
     engine.generation++;
+  }
+
+  private refuseMigrating(name: string, { address }: NamedEntry): void {
+    const { engine } = this.memory;
+    engine.ensure(address, TABLE.bytes, false);
+    if (engine.core.data.getUint32(address + TABLE.target, true) === 0) return;
+    throw new PerdureError("LAYOUT", `table ${quote(name)}: a migration is unfinished; call migrate again`);
   }
 
   private handleOf(name: string, layout: RecordLayout, hash: bigint): TableHandle {
