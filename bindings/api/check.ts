@@ -1,10 +1,10 @@
 /** Accounting of a memory: every slot of the file and every block of the heap is in use or free, never both. */
 import { PerdureError } from "../base/errors.js";
 import { BLOCK_BYTES, LINEAR_BLOCKS } from "../core.js";
-import { checkImage } from "./check-image.js";
+import { type BlockSource, checkImage } from "./check-image.js";
 import { Kind } from "./roots.js";
 import type { Session } from "./session.js";
-import { type BlockSource, checkTables } from "./table/check-tables.js";
+import { checkTables } from "./table/check-tables.js";
 
 export interface CheckReport {
   ok: boolean;
@@ -13,6 +13,9 @@ export interface CheckReport {
   /** Live blocks of memory, and named roots. */
   liveBlocks: number;
   roots: number;
+  /** Tables, and live blocks that belong to them: their records, definitions and indexes. */
+  tables: number;
+  tableBlocks: number;
   /** Slots of the file by what needs them; null in readers and snapshots. */
   slots: { image: number; held: number; meta: number; runs: number; file: number } | null;
   /** Blocks of the file whose digest was verified; 0 unless `all` was asked for. */
@@ -26,13 +29,17 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
   const problems = [...(file?.problems ?? [])];
   let liveBlocks = 0;
   let roots = 0;
+  let tables = 0;
+  let tableBlocks = 0;
   try {
     if (engine.isFormatted()) {
       const source = imageNow(memory);
       const report = checkImage(source, (name) => hashOf(memory, name));
       const { objects, names, extents } = report;
-      const { problems: ofTables } = checkTables(source, { objects, extents, tables: names[Kind.Table] });
-      problems.push(...report.problems, ...ofTables);
+      const ofTables = checkTables(source, { objects, extents, tables: names[Kind.Table] });
+      problems.push(...report.problems, ...ofTables.problems);
+      tables = ofTables.tables.size;
+      tableBlocks = ofTables.objects.size;
       liveBlocks = report.objects.size;
       roots = engine.ask(() => engine.core.functions.registryCount(0));
     }
@@ -45,6 +52,8 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
     problems,
     liveBlocks,
     roots,
+    tables,
+    tableBlocks,
     slots: file?.slots ?? null,
     verified: file?.verified ?? 0,
   };

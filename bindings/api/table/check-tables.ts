@@ -1,8 +1,8 @@
 // Checks that the tables of an image agree with themselves, as docs/TABLES.md says: pages, directories, forwards, lists of pages with room, runs. Written from
 // that page; it shares nothing with the engine, and reads blocks, so it works as well on a running engine as on a file.
 
-/** The 4096 bytes of a block of the image, or undefined when it reads as zeros. High blocks begin at 2²⁰. */
-export type BlockSource = (block: number) => Uint8Array | undefined;
+import type { BlockSource } from "../check-image.js";
+import { checkTree } from "./check-tree.js";
 
 /** What the check of the image has found already. */
 export interface ImageParts {
@@ -15,6 +15,8 @@ export interface ImageParts {
 
 export interface TableReport {
   problems: string[];
+  /** Of the heap, that belong to tables. */
+  objects: Set<number>;
   /** Name → what it has. */
   tables: Map<string, CheckedTable>;
 }
@@ -52,7 +54,7 @@ const fixedBytes: Record<string, number> = {
 };
 
 export function checkTables(source: BlockSource, parts: ImageParts): TableReport {
-  const report: TableReport = { problems: [], tables: new Map() };
+  const report: TableReport = { problems: [], objects: new Set(), tables: new Map() };
   const extents = new Set<number>();
   for (const [name, { address }] of parts.tables) {
     const say = (problem: string) => {
@@ -64,6 +66,11 @@ export function checkTables(source: BlockSource, parts: ImageParts): TableReport
     if (checked === null) continue;
     if (extents.has(checker.extent)) say("its extent is that of another table");
     extents.add(checker.extent);
+    for (const object of checker.objects) {
+      if (report.objects.has(object))
+        say(`the object at ${object} is that of another table, or of another part`);
+      report.objects.add(object);
+    }
     report.tables.set(name, checked);
   }
   return report;
@@ -78,6 +85,7 @@ interface PageFacts {
 
 class TableChecker {
   extent = 0;
+  readonly objects: number[] = [];
   readonly #records = new Map<number, number>();
   /** Row id of a home → the slot that its forward leads to. */
   readonly #forwards = new Map<number, number>();
@@ -102,6 +110,7 @@ class TableChecker {
       this.say("its record is no live object of 256 bytes");
       return null;
     }
+    this.objects.push(this.record);
     this.#cluster = this.#u64(0);
     this.#end = this.#u64(8);
     this.#tail = this.#u64(24);
@@ -127,6 +136,7 @@ class TableChecker {
     if (this.#tail !== 0 && !this.#pages.has(this.#tail))
       this.say(`the tail, ${this.#tail}, is no page of rows`);
     this.#checkContent();
+    this.#checkIndexes();
     return {
       rows,
       records: this.#records,
@@ -165,8 +175,7 @@ class TableChecker {
         return;
       }
     }
-    if (this.#page(0)?.some((byte) => byte !== 0))
-      this.say("page 0 is in use");
+    if (this.#page(0)?.some((byte) => byte !== 0)) this.say("page 0 is in use");
   }
 
   #checkPage(page: number, view: DataView): void {
@@ -319,6 +328,34 @@ class TableChecker {
     for (const run of this.#runs.keys()) if (!referred.has(run)) this.say(`run ${run} belongs to no row`);
   }
 
+  /** Each finished index has one entry for each row. */
+  #checkIndexes(): void {
+    let count = 0;
+    for (let record = this.#u32(88); record !== 0 && count < 1000; count++) {
+      const bytes = Uint8Array.from({ length: 24 }, (_, i) => this.#byte(record + i));
+      const view = viewOf(bytes);
+      const length = view.getUint32(16, true);
+      const what = `index ${count}`;
+      if ((this.parts.objects.get(record) ?? 0) < 24 + length) {
+        this.say(`${what}: its record is no live object`);
+        return;
+      }
+      const built = Number(view.getBigUint64(8, true));
+      const seen = new Set<number>();
+      const tree = checkTree(this.source, view.getUint32(0, true), this.parts.objects, (_, id) => {
+        if (!this.#records.has(id) || id >= built) this.say(`${what}: an entry leads to ${id}`);
+        seen.add(id);
+      });
+      for (const problem of tree.problems) this.say(`${what}: ${problem}`);
+      this.objects.push(record, view.getUint32(0, true), ...tree.nodes);
+      const rows = [...this.#records.keys()].filter((id) => id < built).length;
+      if (seen.size !== rows || tree.entries !== rows)
+        this.say(`${what}: ${tree.entries} entries for ${seen.size} of ${rows} rows`);
+      record = view.getUint32(4, true);
+    }
+    if (count !== this.#u32(92)) this.say(`${this.#u32(92)} indexes, found ${count}`);
+  }
+
   /** Bytes of each field that is fixed, 0 for an entry; null when the definition cannot be read. */
   #definition(): { fixed: number; optional: boolean }[] | null {
     const [address, length] = [this.#u32(64), this.#u32(68)];
@@ -327,6 +364,7 @@ class TableChecker {
       this.say("its definition is no live object");
       return null;
     }
+    this.objects.push(address);
     try {
       const bytes = Uint8Array.from({ length }, (_, i) => this.#byte(address + i));
       const { fields, added } = JSON.parse(new TextDecoder().decode(bytes)) as Record<

@@ -85,7 +85,8 @@ export class TableHandle implements RowSource {
         `table ${quote(this.name)} has another layout since it was opened; open it again`,
       );
     const indexes: Index[] = [];
-    for (let record = storage.readU32(TABLE.indexes); record !== 0; ) {
+    // In a migration their fields may be of neither layout.
+    for (let record = this.isMigrating ? 0 : storage.readU32(TABLE.indexes); record !== 0; ) {
       indexes.push(new Index(engine, this.layout, definitionAt(engine, record), record));
       record = engine.core.data.getUint32(record + INDEX.next, true);
     }
@@ -163,6 +164,24 @@ export class TableHandle implements RowSource {
       for (const run of runs) storage.release(run);
       return true;
     });
+  }
+
+  /** Another record for a row that `before` has read, of another layout; indexes are not kept up. */
+  replace(id: number, values: object, before: TableHandle): void {
+    const { writer, storage, engine } = this;
+    const taken = writer.take(values);
+    this.ensureCurrent();
+    let bytes = writer.write(taken, 0);
+    const old = before.runsIn(storage.find(id));
+    const runs: Run[] = [];
+    if (bytes === 0) bytes = this.writeLong(taken, 0, runs);
+    try {
+      storage.update(id, bytes);
+    } catch (error) {
+      this.undo(error, () => runs.forEach((run) => storage.release(run)));
+    }
+    engine.changeAll(() => old.forEach((run) => storage.release(run)));
+    writer.done(taken);
   }
 
   /** Another value for one field; fixed ones that are in no index are written where they are. */

@@ -60,7 +60,24 @@ export function declareIndexes(
     throw layoutError(handle, `index ${quote(missing)} is not declared; \`dropIndex\` ends it`);
   if (handle.memory.readOnly) return;
   for (const definition of declared.filter(isNew)) create(handle, definition);
+  rebuildIndexes(handle, commits);
+}
+
+/** Builds those that are not, or goes on where a build was stopped. */
+export function rebuildIndexes(handle: TableHandle, commits: boolean): void {
   for (const { definition, isBuilt } of handle.indexes) if (!isBuilt) build(handle, definition.name, commits);
+}
+
+/** Takes all entries out of an index; it has to be built again. */
+export function resetIndex(handle: TableHandle, name: string): void {
+  const { engine } = handle;
+  const index = handle.indexes.find(({ definition }) => definition.name === name) as Index;
+  index.tree.destroy();
+  const tree = Tree.create(engine, name);
+  engine.ensure(index.record, INDEX.text, true);
+  engine.core.data.setUint32(index.record + INDEX.tree, tree.address, true);
+  index.built = 0;
+  changed(handle);
 }
 
 /** An index without entries. */

@@ -35,6 +35,9 @@ export const TABLE = {
   bytes: 256,
 } as const;
 
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
 /** Of a run: its first page begins with them. */
 const RUN_HEADER = 32;
 const FIRST_CLUSTERS = 64;
@@ -277,4 +280,31 @@ export class TableStorage {
     const high = this.readU64(TABLE.cluster) * CLUSTER_BLOCKS + page;
     return { absolute: high + LINEAR_BLOCKS, high };
   }
+}
+
+export function allocate(engine: Engine, bytes: number, align: number): number {
+  const address = engine.alloc(bytes, align, 1);
+  if (engine.core.codeOf(address) !== null)
+    throw new PerdureError("OUT_OF_MEMORY", `there is no memory for the ${bytes} bytes of a table's record`);
+  return address;
+}
+
+/** Puts a text into the heap, and where it is and how long into a record; its address. */
+export function putText(engine: Engine, record: number, offset: number, text: string): number {
+  const bytes = encoder.encode(text);
+  const address = allocate(engine, bytes.length, 1);
+  engine.ensure(address, bytes.length, true);
+  engine.core.bytes.set(bytes, address);
+  engine.ensure(record, TABLE.bytes, true);
+  engine.core.data.setUint32(record + offset, address, true);
+  engine.core.data.setUint32(record + offset + 4, bytes.length, true);
+  return address;
+}
+
+export function textAt(engine: Engine, record: number, offset: number): { address: number; text: string } {
+  engine.ensure(record, TABLE.bytes, false);
+  const address = engine.core.data.getUint32(record + offset, true);
+  const length = engine.core.data.getUint32(record + offset + 4, true);
+  engine.ensure(address, length, false);
+  return { address, text: decoder.decode(engine.core.bytes.subarray(address, address + length)) };
 }

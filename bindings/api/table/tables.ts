@@ -7,11 +7,8 @@ import { type Shared, TableHandle } from "./handle.js";
 import { declareIndexes, mayCommit } from "./index-build.js";
 import { definitionsOf, type IndexOptions } from "./indexes.js";
 import { RecordLayout } from "./layout.js";
-import { type Definition, definitionIn, definitionOf, extended, quote, type TableSchema } from "./schema.js";
-import { TABLE, TableStorage } from "./storage.js";
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+import { definitionIn, definitionOf, extended, quote, type TableSchema } from "./schema.js";
+import { allocate, putText, TABLE, TableStorage, textAt } from "./storage.js";
 
 export interface TableOptions {
   /** By name. Without them the indexes stay what they are. */
@@ -19,7 +16,8 @@ export interface TableOptions {
 }
 
 export class Tables {
-  private readonly registry: Registry;
+  /** @internal */
+  readonly registry: Registry;
   private readonly shared = new Map<string, Shared>();
 
   constructor(private readonly memory: Session) {
@@ -44,7 +42,7 @@ export class Tables {
       return this.handleOf(name, layout, this.create(name, layout));
     }
     this.refuseMigrating(name, known);
-    const stored = this.definitionAt(known);
+    const stored = definitionIn(textAt(this.memory.engine, known.address, TABLE.definition).text);
     const wanted = extended(name, stored, schema);
     const layout = new RecordLayout(name, wanted);
     if (wanted === stored || this.memory.readOnly) return this.handleOf(name, layout, known.layout);
@@ -82,13 +80,14 @@ export class Tables {
     throw new PerdureError("LAYOUT", `table ${quote(name)}: a migration is unfinished; call migrate again`);
   }
 
-  private handleOf(name: string, layout: RecordLayout, hash: bigint): TableHandle {
+  /** @internal */
+  handleOf(name: string, layout: RecordLayout, hash: bigint, isMigrating = false): TableHandle {
     let shared = this.shared.get(name);
     if (shared === undefined) {
       shared = { followers: 0 };
       this.shared.set(name, shared);
     }
-    return new TableHandle(this.memory, this.registry, name, layout, hash, shared);
+    return new TableHandle(this.memory, this.registry, name, layout, hash, shared, isMigrating);
   }
 
   private create(name: string, layout: RecordLayout): bigint {
@@ -98,7 +97,7 @@ export class Tables {
     try {
       const record = allocate(engine, TABLE.bytes, TABLE.bytes);
       made.push(record);
-      made.push(putText(engine, record, layout.text));
+      made.push(putText(engine, record, TABLE.definition, layout.text));
       TableStorage.create(engine, record);
       this.registry.set(name, record, hash);
     } catch (error) {
@@ -112,9 +111,9 @@ export class Tables {
   private extend(name: string, entry: NamedEntry, layout: RecordLayout): bigint {
     const { engine } = this.memory;
     const hash = layoutHash(engine, layout.text);
-    const before = textAt(engine, entry.address);
+    const before = textAt(engine, entry.address, TABLE.definition);
     engine.changeAll(() => {
-      putText(engine, entry.address, layout.text);
+      putText(engine, entry.address, TABLE.definition, layout.text);
       this.registry.set(name, entry.address, hash);
       engine.release(before.address);
     });
@@ -122,41 +121,6 @@ export class Tables {
     engine.generation++;
     return hash;
   }
-
-  private definitionAt({ address }: NamedEntry): Definition {
-    const { engine } = this.memory;
-    const text = textAt(engine, address);
-    engine.ensure(text.address, text.bytes, false);
-    return definitionIn(decoder.decode(engine.core.bytes.subarray(text.address, text.address + text.bytes)));
-  }
-}
-
-function allocate(engine: Engine, bytes: number, align: number): number {
-  const address = engine.alloc(bytes, align, 1);
-  if (engine.core.codeOf(address) !== null)
-    throw new PerdureError("OUT_OF_MEMORY", `there is no memory for the ${bytes} bytes of a table's record`);
-  return address;
-}
-
-/** Puts a definition into the image and the record; its address. */
-function putText(engine: Engine, record: number, text: string): number {
-  const bytes = encoder.encode(text);
-  const address = allocate(engine, bytes.length, 1);
-  engine.ensure(address, bytes.length, true);
-  engine.core.bytes.set(bytes, address);
-  engine.ensure(record, TABLE.bytes, true);
-  engine.core.data.setUint32(record + TABLE.definition, address, true);
-  engine.core.data.setUint32(record + TABLE.definition + 4, bytes.length, true);
-  return address;
-}
-
-function textAt(engine: Engine, record: number): { address: number; bytes: number } {
-  engine.ensure(record, TABLE.bytes, false);
-  const { data } = engine.core;
-  return {
-    address: data.getUint32(record + TABLE.definition, true),
-    bytes: data.getUint32(record + TABLE.definition + 4, true),
-  };
 }
 
 /** Takes back a table that was made half way: nothing but its parts in the heap and its extent are there. */
