@@ -6,6 +6,7 @@ export {
   BUSY,
   CORRUPT,
   DOUBLE_FREE,
+  DUPLICATE,
   INVALID_ADDRESS,
   INVALID_ALIGNMENT,
   INVALID_ARGUMENT,
@@ -38,7 +39,9 @@ export {
   LOW_IMAGE,
   MAP_END,
   PAGE_MAP,
+  RECORD,
   SPANS,
+  STATE_EPOCH,
   STATES,
   WINDOW_DESCRIPTORS,
   WINDOW_EPOCH,
@@ -65,7 +68,11 @@ export {
 } from "./block/states";
 export { REGISTRY_KINDS } from "./block/header";
 export { WINDOWS_MAX } from "./block/window-table";
-export { dropClusterNumbers as dropClusters, windowOfNumber as windowOf } from "./block/windows";
+export {
+  dropBlockNumbers as dropBlocks,
+  dropClusterNumbers as dropClusters,
+  windowOfNumber as windowOf,
+} from "./block/windows";
 export {
   createRegion,
   giveFrames,
@@ -76,6 +83,9 @@ export {
   takeFramesAt,
 } from "./frame/frames";
 export { frameStatistics } from "./frame/statistics";
+export { treeCreate, treeDestroy, treeFind, treeFindFirst, treeReplace, treeSeek } from "./object/btree";
+export { treeDelete } from "./object/btree-delete";
+export { treeInsert } from "./object/btree-insert";
 export {
   EXTENT_CLUSTERS,
   EXTENT_LENGTH,
@@ -99,3 +109,12 @@ export {
   registryNext,
   registrySet,
 } from "./object/registry";
+export {
+  tableDelete,
+  tableDropPage,
+  tableFind,
+  tableInsert,
+  tablePage,
+  tableTakeRun,
+  tableUpdate,
+} from "./object/table";

@@ -51,9 +51,28 @@ export interface EngineFunctions {
   /** Clusters are f64 here and below. */
   windowOf(cluster: number): number;
   dropClusters(first: number, count: number): number;
+  /** Blocks of the high image, f64 as well. */
+  dropBlocks(first: number, count: number): number;
   takeExtent(clusters: number): number;
   resizeExtent(extent: number, clusters: number): number;
   giveExtent(extent: number): number;
+  treeCreate(): number;
+  /** The key lies in the exchange area. Values are f64 here and below. */
+  treeFind(tree: number, keyBytes: number): number;
+  treeFindFirst(tree: number, keyBytes: number): number;
+  treeInsert(tree: number, keyBytes: number, value: number): number;
+  treeReplace(tree: number, keyBytes: number, value: number): number;
+  treeDelete(tree: number, keyBytes: number): number;
+  treeSeek(tree: number, keyBytes: number, mode: number): number;
+  treeDestroy(tree: number): number;
+  /** Row ids and pages are f64, and so are results that are: docs/TABLES.md §4. */
+  tableInsert(table: number, bytes: number, atTail: number): number;
+  tableFind(table: number, id: number): number;
+  tableUpdate(table: number, id: number, bytes: number): number;
+  tableDelete(table: number, id: number): number;
+  tablePage(table: number, page: number): number;
+  tableDropPage(table: number, page: number): number;
+  tableTakeRun(table: number, pages: number, bytes: number): number;
 }
 
 export interface CoreOptions {
@@ -91,6 +110,8 @@ export interface Constants {
   readonly WINDOWS: number;
   readonly WINDOW_DESCRIPTORS: number;
   readonly WINDOW_EPOCH: number;
+  readonly STATE_EPOCH: number;
+  readonly RECORD: number;
   readonly WINDOW_LIMIT: number;
   readonly DIRTY_WINDOWS: number;
   readonly CLUSTER_BLOCKS: number;
@@ -229,6 +250,7 @@ const CODES: readonly ErrorCode[] = [
   "VERSION",
   "BUSY",
   "LIMIT",
+  "DUPLICATE",
 ];
 
 /** Of windows, as docs/ENGINE.md §9 draws their descriptors. */

@@ -177,7 +177,7 @@ export class Engine {
   }
 
   /** Nothing more is written before `rollback`. Returns the error to throw. */
-  private suspend(cause: unknown): unknown {
+  suspend(cause: unknown): unknown {
     this.core.renew();
     this.listener?.accessChanged();
     if (this.reason?.code === "SUSPENDED") return cause;

@@ -30,6 +30,12 @@ export {
   type Struct,
   struct,
 } from "./api/struct.js";
+export type { IndexOptions } from "./api/table/indexes.js";
+export { migrate } from "./api/table/migrate.js";
+export { rowId } from "./api/table/row.js";
+export type { ColumnType, NewRow, Row, TableSchema } from "./api/table/schema.js";
+export { type RowId, Table, type TableRow } from "./api/table/table.js";
+export type { TableOptions } from "./api/table/tables.js";
 export { type TypedArray, type TypedArrayConstructor, View } from "./api/view.js";
 export { type ErrorCode, type ErrorDescription, errorTable, PerdureError } from "./base/errors.js";
 export type { CopyOptions } from "./pager/pager.js";

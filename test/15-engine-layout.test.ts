@@ -9,15 +9,17 @@ const page = readFileSync(new URL("../../docs/ENGINE.md", import.meta.url), "utf
 /** Every export of the module. One that is gone or renamed breaks the host; a new one is added here. */
 const expectedExports = `
   ABSENT ADDRESS_MIN BUSY CLEAN CLUSTER_BLOCKS CLUSTER_BYTES CORRUPT DIRTY DIRTY_COUNT DIRTY_LIST DIRTY_WINDOWS DISCARDED
-  DOUBLE_FREE EMPTY ENTRY_NAME EXCHANGE EXCHANGE_BYTES EXTENT_CLUSTERS EXTENT_LENGTH EXTENT_OWNER EXTENT_OWNER_BYTES
+  DOUBLE_FREE DUPLICATE EMPTY ENTRY_NAME EXCHANGE EXCHANGE_BYTES EXTENT_CLUSTERS EXTENT_LENGTH EXTENT_OWNER EXTENT_OWNER_BYTES
   GROWTH_LOCK HASH_DIGESTS HASH_DIGESTS_BYTES HASH_STAGING HASH_STAGING_BYTES HEADER HEAP HEAP_BLOCKS
   HEAP_BOUNDS HEAP_LIMIT INVALID_ADDRESS INVALID_ALIGNMENT INVALID_ARGUMENT LIMIT LOW_IMAGE MAP_END MUST_MOVE
-  NAME_BYTES_MAX NOT_FOUND NO_FRAME OK OUT_OF_MEMORY PAGE_MAP REGISTRY_KINDS SPANS STATES VERSION WATCHED WATCHED_DIRTY
+  NAME_BYTES_MAX NOT_FOUND NO_FRAME OK OUT_OF_MEMORY PAGE_MAP RECORD REGISTRY_KINDS SPANS STATES STATE_EPOCH VERSION WATCHED WATCHED_DIRTY
   WINDOWS WINDOWS_MAX WINDOW_DESCRIPTORS WINDOW_EPOCH WINDOW_LIMIT
-  alloc blockOf createRegion discard dropClusters extentCount fetch forget format frameStatistics giveExtent giveFrames
+  alloc blockOf createRegion discard dropBlocks dropClusters extentCount fetch forget format frameStatistics giveExtent giveFrames
   hash hashAbsorb hashBegin hashBlocks hashFinish hashTo heapStatistics isFrameUsed mount nextExtent raiseEnd
   realloc registryCount registryDelete registryFind registryNext registrySet release resizeExtent revert settle
-  sizeOf takeExtent takeFrames takeFramesAt touch trim unwatch watch windowOf
+  sizeOf tableDelete tableDropPage tableFind tableInsert tablePage tableTakeRun tableUpdate takeExtent takeFrames
+  takeFramesAt touch treeCreate treeDelete treeDestroy treeFind treeFindFirst treeInsert treeReplace treeSeek trim unwatch
+  watch windowOf
 `;
 
 describe("engine: layout", () => {
@@ -32,6 +34,7 @@ describe("engine: layout", () => {
       MAP_END: "0x0003_0000",
       DIRTY_COUNT: "0x0003_0000",
       EXCHANGE: "0x0003_1000",
+      RECORD: "0x0003_3000",
       STATES: "0x0010_0000",
       DIRTY_LIST: "0x0020_0000",
       WINDOW_DESCRIPTORS: "0x0100_1000",

@@ -30,6 +30,7 @@ const THROWN_IN: { readonly [code in ErrorCode]: string | null } = {
   LAYOUT: "70-memory-struct",
   LIMIT: "70-memory-struct",
   STAGE: "79-pipes",
+  DUPLICATE: "71-table-trees",
   BUSY: "70-memory-transactions",
   UNSUPPORTED: "70-memory-readers",
   CLOSED: "70-memory-files",

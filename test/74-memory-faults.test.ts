@@ -25,6 +25,9 @@ const workOn = (memory: Memory, random: Random): MemoryWorkload =>
     blockBytes: 40_000,
     writeBytes: 100_000,
     regions: ["a", "b"],
+    tables: ["t"],
+    rows: 12,
+    tablesOneIn: 5,
     views: true,
     tight: true,
   });

@@ -26,6 +26,8 @@ export const BUSY: u32 = 9;
 export const LIMIT: u32 = 10;
 /** Something else begins where it would have to grow. */
 export const MUST_MOVE: u32 = 11;
+/** The key is there already. */
+export const DUPLICATE: u32 = 12;
 
 // @ts-ignore: decorator
 @inline

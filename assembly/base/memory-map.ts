@@ -63,6 +63,14 @@ export const STATE_EPOCH: usize = 0x30020;
 export const EXCHANGE: usize = 0x31000;
 export const EXCHANGE_BYTES: usize = 0x1000;
 
+/** A block whose content is being moved together. */
+export const PAGE_SCRATCH: usize = 0x32000;
+export const PAGE_SCRATCH_BYTES: usize = 0x1000;
+
+/** Where the host puts the record of a row together. */
+export const RECORD: usize = 0x33000;
+export const RECORD_BYTES: usize = 0x1000;
+
 /** One byte for each linear block; the states are in block/states.ts. */
 export const STATES: usize = 0x100000;
 export const STATES_BYTES: usize = LINEAR_BLOCKS;
@@ -126,7 +134,9 @@ if (
   HASH_STAGING + HASH_STAGING_BYTES > MAP_END ||
   DIRTY_COUNT < MAP_END ||
   STATE_EPOCH + 4 > EXCHANGE ||
-  EXCHANGE + EXCHANGE_BYTES > STATES ||
+  EXCHANGE + EXCHANGE_BYTES > PAGE_SCRATCH ||
+  PAGE_SCRATCH + PAGE_SCRATCH_BYTES > RECORD ||
+  RECORD + RECORD_BYTES > STATES ||
   STATES + STATES_BYTES > DIRTY_LIST ||
   DIRTY_LIST + DIRTY_LIST_BYTES > TLB ||
   TLB > MARKS ||

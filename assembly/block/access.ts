@@ -6,7 +6,7 @@
  * pairing. A handle is good for the rest of the call. A structure, like a number, must not straddle blocks; ranges may.
  */
 
-import { BLOCK_BYTES, BLOCK_SHIFT, EXCHANGE } from "../base/memory-map";
+import { BLOCK_BYTES, BLOCK_SHIFT, EXCHANGE, PAGE_SCRATCH, RECORD } from "../base/memory-map";
 import { ABSENT, CLEAN, DIRTY, fetch, stateAt, touch } from "./states";
 
 const JUNK: u8 = 0xdd;
@@ -71,6 +71,13 @@ export function fieldOf<S, T>(structure: S, offset: usize): T {
 @inline
 export function setField<T>(structure: Writable, offset: usize, value: T): void {
   store<T>(changetype<usize>(structure) + offset, value);
+}
+
+/** Moves bytes into a structure that `write` has handed out, from where they are present: there, in another structure, or in the volatile zone. */
+// @ts-ignore: decorator
+@inline
+export function moveInto(structure: Writable, offset: usize, from: usize, bytes: usize): void {
+  memory.copy(changetype<usize>(structure) + offset, from, bytes);
 }
 
 /** Fills a range, up to the last byte of linear memory. */
@@ -144,15 +151,55 @@ export function copyToZeros(from: usize, to: usize, bytes: usize): void {
 
 /** Copies from the exchange area. */
 export function copyFromExchange(offset: usize, to: usize, bytes: usize): void {
-  let from = EXCHANGE + offset;
+  copyIn(EXCHANGE + offset, to, bytes);
+}
+
+/** Copies what the host has put together for a row. */
+export function copyFromRecord(to: usize, bytes: usize): void {
+  copyIn(RECORD, to, bytes);
+}
+
+/** Copies from what `copyToScratch` has kept. */
+export function copyFromScratch(offset: usize, to: usize, bytes: usize): void {
+  copyIn(PAGE_SCRATCH + offset, to, bytes);
+}
+
+/** Copies from the volatile zone. */
+function copyIn(from: usize, to: usize, bytes: usize): void {
   while (bytes > 0) {
     const count = min(bytes, blockRest(to));
     ensureDirty(to);
-    memory.copy(to, from, count);
+    if (count <= SHORT_COPY) copyShort(from, to, count);
+    else memory.copy(to, from, count);
     from += count;
     to += count;
     bytes -= count;
   }
+}
+
+/** Keeps a copy of the block that begins at `address`. */
+export function copyToScratch(address: usize): void {
+  ensurePresent(address);
+  memory.copy(PAGE_SCRATCH, address, BLOCK_BYTES);
+}
+
+/** A bulk operation is a call: it costs more than so few bytes do. */
+const SHORT_COPY: usize = 128;
+
+// @ts-ignore: decorator
+@inline
+function copyShort(from: usize, to: usize, bytes: usize): void {
+  for (; bytes >= 8; bytes -= 8) {
+    store<u64>(to, load<u64>(from));
+    from += 8;
+    to += 8;
+  }
+  if ((bytes & 4) != 0) {
+    store<u32>(to, load<u32>(from));
+    from += 4;
+    to += 4;
+  }
+  for (bytes &= 3; bytes > 0; bytes--) store<u8>(to++, load<u8>(from++));
 }
 
 /** Whether a range is the same as one in the exchange area. */

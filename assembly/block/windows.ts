@@ -17,6 +17,7 @@ import {
   descriptorAt,
   descriptorOf,
   dirtyBlocksOf,
+  endStateEpoch,
   findEntry,
   homeEntry,
   isEntryOf,
@@ -73,6 +74,39 @@ export function dropClusterNumbers(first: f64, count: f64): u32 {
   if (!isClusterNumber(first) || !isClusterNumber(first + count - 1) || count < 1) return INVALID_ARGUMENT;
   dropClusters(<u64>first, <u64>count);
   return OK;
+}
+
+/** Blocks of the high image, counted from its beginning, have been given up: what is dirty of them is gone. */
+export function dropBlocks(first: u64, count: u64): void {
+  const end = first + count;
+  const firstWhole = (first + CLUSTER_BLOCKS - 1) / CLUSTER_BLOCKS;
+  const endWhole = end / CLUSTER_BLOCKS;
+  if (firstWhole >= endWhole) {
+    for (; first < end; first++) dropBlock(first);
+    return;
+  }
+  for (; first < firstWhole * CLUSTER_BLOCKS; first++) dropBlock(first);
+  dropClusters(firstWhole, endWhole - firstWhole);
+  for (let block = endWhole * CLUSTER_BLOCKS; block < end; block++) dropBlock(block);
+}
+
+/** The same for the host. */
+export function dropBlockNumbers(first: f64, count: f64): u32 {
+  const isRange = count >= 1 && floor(first) == first && floor(count) == count;
+  if (!isRange || first < 0 || first + count > <f64>CLUSTERS * CLUSTER_BLOCKS) return INVALID_ARGUMENT;
+  dropBlocks(<u64>first, <u64>count);
+  return OK;
+}
+
+function dropBlock(number: u64): void {
+  const entry = findEntry(number / CLUSTER_BLOCKS);
+  markAhead();
+  if (entry == 0) return;
+  const index = <u32>(number % CLUSTER_BLOCKS);
+  const window = descriptorAt(blockOfEntry(entry));
+  if (((dirtyBlocksOf(window) >> index) & 1) != 0) clearDirty(window, index);
+  markAbsent(windowBlockOf(window) + index, 1);
+  endStateEpoch();
 }
 
 function isClusterNumber(value: f64): bool {

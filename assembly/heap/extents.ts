@@ -111,6 +111,16 @@ export function nextExtent(extent: usize): usize {
   return extent == 0 ? read<Header>(HEADER).firstExtent : read<Extent>(extent).next;
 }
 
+/** Clusters of an extent. */
+export function clustersOf(extent: usize): u64 {
+  return read<Extent>(extent).clusters;
+}
+
+/** The first of them. */
+export function firstClusterOf(extent: usize): u64 {
+  return read<Extent>(extent).first;
+}
+
 export function extentCount(): u32 {
   return read<Header>(HEADER).extents;
 }
@@ -136,15 +146,6 @@ function isExtent(extent: usize): bool {
 function endOf(extent: usize): u64 {
   const reader = read<Extent>(extent);
   return reader.first + reader.clusters;
-}
-
-/** The cluster with which it begins. */
-export function firstClusterOf(extent: usize): u64 {
-  return read<Extent>(extent).first;
-}
-
-function clustersOf(extent: usize): u64 {
-  return read<Extent>(extent).clusters;
 }
 
 // @ts-ignore: decorator

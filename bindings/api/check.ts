@@ -4,7 +4,9 @@ import { BLOCK_BYTES, LINEAR_BLOCKS } from "../core.js";
 import { checkImage } from "./check-image.js";
 import { checkTernary } from "./check-ternary.js";
 import { type BlockSource, ImageReader } from "./image-reader.js";
+import { Kind } from "./roots.js";
 import type { Session } from "./session.js";
+import { checkTables } from "./table/check-tables.js";
 
 export interface CheckReport {
   ok: boolean;
@@ -13,6 +15,9 @@ export interface CheckReport {
   /** Live blocks of memory, and named roots. */
   liveBlocks: number;
   roots: number;
+  /** Tables, and live blocks that belong to them: their records, definitions and indexes. */
+  tables: number;
+  tableBlocks: number;
   /** Slots of the file by what needs them; null in readers and snapshots. */
   slots: { image: number; held: number; meta: number; runs: number; file: number } | null;
   /** Blocks of the file whose digest was verified; 0 unless `all` was asked for. */
@@ -26,11 +31,18 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
   const problems = [...(file?.problems ?? [])];
   let liveBlocks = 0;
   let roots = 0;
+  let tables = 0;
+  let tableBlocks = 0;
   try {
     if (engine.isFormatted()) {
-      const image = new ImageReader(blocksOf(memory));
+      const source = imageNow(memory);
+      const image = new ImageReader(source);
       const report = checkImage(image, (name) => hashOf(memory, name));
-      problems.push(...report.problems, ...checkTernary(image, report));
+      const { objects, names, extents } = report;
+      const ofTables = checkTables(source, { objects, extents, tables: names[Kind.Table] });
+      problems.push(...report.problems, ...checkTernary(image, report), ...ofTables.problems);
+      tables = ofTables.tables.size;
+      tableBlocks = ofTables.objects.size;
       liveBlocks = report.objects.size;
       roots = engine.ask(() => engine.core.functions.registryCount(0));
     }
@@ -43,20 +55,22 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
     problems,
     liveBlocks,
     roots,
+    tables,
+    tableBlocks,
     slots: file?.slots ?? null,
     verified: file?.verified ?? 0,
   };
 }
 
-/** What a block of the image has now. */
-function blocksOf(memory: Session): BlockSource {
-  const { engine, origin } = memory;
-  const shown = new Map<number, number>();
-  engine.core.eachDirtyInWindows((block, imageBlock) => shown.set(imageBlock, block));
+/** What the blocks of the image have now, those of the high image as well. Brings nothing in. */
+function imageNow({ engine, origin }: Session): BlockSource {
+  const { core } = engine;
+  const dirty = new Map<number, number>();
+  core.eachDirtyInWindows((block, image) => dirty.set(image, block));
   return (block) => {
     if (block < LINEAR_BLOCKS) return engine.blockNow(block);
-    const dirty = shown.get(block);
-    if (dirty !== undefined) return engine.core.blocks(dirty, 1);
+    const shown = dirty.get(block);
+    if (shown !== undefined) return core.blocks(shown, 1);
     const bytes = new Uint8Array(BLOCK_BYTES);
     origin.source.read(block, 1, bytes);
     return bytes;

@@ -63,7 +63,7 @@ async function* poll(memory: Session, signal: AbortSignal | undefined): AsyncGen
 }
 
 /** Resolves when `begin` says so, when the memory is closed, or when it is aborted; then calls what `begin` has returned. */
-function pause(
+export function pause(
   memory: Session,
   signal: AbortSignal | undefined,
   begin: (done: () => void) => () => void,

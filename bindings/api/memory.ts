@@ -17,6 +17,9 @@ import { Roots } from "./roots.js";
 import { hex, type Origin, Session } from "./session.js";
 import { Snapshots } from "./snapshots.js";
 import { type MemoryStats, statsOf } from "./stats.js";
+import type { NewRow, Row, TableSchema } from "./table/schema.js";
+import { Table } from "./table/table.js";
+import { type TableOptions, Tables } from "./table/tables.js";
 import type { TernaryOptions } from "./ternary/regions.js";
 import type { TernaryMemory } from "./ternary/ternary-memory.js";
 import { runTransaction } from "./transaction.js";
@@ -32,6 +35,8 @@ export class Memory extends Session {
   readonly snapshots: Snapshots<Memory>;
   readonly pipes: Pipes;
   private readonly regions: Regions;
+  /** @internal */
+  readonly tables: Tables;
   /** What the engine has in memory is of this commit. A refresh that fails half way has moved the reader already. */
   private shown: number;
 
@@ -42,6 +47,7 @@ export class Memory extends Session {
     this.snapshots = new Snapshots(this, (name) => origin.openSnapshot(name));
     this.pipes = new Pipes(this);
     this.regions = new Regions(this);
+    this.tables = new Tables(this);
     this.shown = this.sequence;
   }
 
@@ -143,6 +149,19 @@ export class Memory extends Session {
   }
 
   /**
+   * The table of that name: made, or found again as it was. Optional fields and indexes that it did not have yet are added; any other difference is LAYOUT.
+   * NOT_FOUND in a reader when there is none.
+   */
+  table<const S extends TableSchema>(
+    name: string,
+    schema: S,
+    options: TableOptions = {},
+  ): Table<Row<S>, NewRow<S>> {
+    this.ensureOpen();
+    return new Table(this.tables.open(name, schema, options), this.tables);
+  }
+
+  /**
    * The ternary memory of that name: made, or found again as it was. Its code comes with `import "perdure/ternary"`; UNSUPPORTED without. NOT_FOUND in a
    * reader when there is none.
    */
@@ -200,8 +219,10 @@ export class Memory extends Session {
     const { reader } = this.origin;
     if (reader === null) return this.sequence;
     const now = reader.refresh();
-    if (now !== this.shown) this.engine.showAnother();
+    if (now === this.shown) return now;
+    this.engine.showAnother();
     this.shown = now;
+    this.dispatchEvent(new Event("refresh"));
     return now;
   }
 

@@ -3,16 +3,13 @@
  * extent's descriptor. A window that was used last is used again without being looked up, as long as no window has moved.
  */
 import { PerdureError } from "../base/errors.js";
-import { BLOCK_BYTES, LINEAR_BLOCKS } from "../core.js";
 import type { Engine } from "../engine.js";
+import { copyWritten, discardClusters, EXTENT, eachPart, firstClusterOf, takeClusters } from "./extents.js";
 import { Kind, Registry } from "./roots.js";
 import type { Session } from "./session.js";
 
-/** Of an extent's descriptor: docs/ENGINE.md §10. */
-const EXTENT = { first: 0, length: 16, bytes: 64 } as const;
 /** The most bytes that an image can address beyond the low part. */
 const MAX_BYTES = 2 ** 52 - 2 ** 32 - 2 ** 13;
-const COPY_BYTES = 2 ** 20;
 
 export class Regions {
   private readonly registry: Registry;
@@ -136,7 +133,7 @@ export class Region {
   read(offset: number, length: number): Uint8Array {
     this.verify(offset, length, false);
     const into = new Uint8Array(length);
-    this.each(offset, length, false, (part, done) => into.set(part, done));
+    eachPart(this.engine, this.firstCluster, offset, length, false, (part, done) => into.set(part, done));
     return into;
   }
 
@@ -152,7 +149,7 @@ export class Region {
       written = done + part.length;
     };
     try {
-      this.each(offset, from.length, true, put);
+      eachPart(this.engine, this.firstCluster, offset, from.length, true, put);
     } catch (error) {
       if (written === 0) throw error;
       this.engine.changeAll(() => {
@@ -255,26 +252,6 @@ export class Region {
     this.epoch = this.engine.core.data.getUint32(this.engine.core.constants.WINDOW_EPOCH, true);
   }
 
-  private each(
-    offset: number,
-    length: number,
-    write: boolean,
-    visit: (part: Uint8Array, done: number) => void,
-  ): void {
-    const { core } = this.engine;
-    const { CLUSTER_BYTES } = core.constants;
-    for (let done = 0; done < length; ) {
-      const cluster = Math.floor((offset + done) / CLUSTER_BYTES);
-      const within = offset + done - cluster * CLUSTER_BYTES;
-      const count = Math.min(CLUSTER_BYTES - within, length - done);
-      this.show(cluster);
-      const address = this.window + within;
-      this.engine.ensure(address, count, write);
-      visit(core.bytes.subarray(address, address + count), done);
-      done += count;
-    }
-  }
-
   private verify(offset: number, bytes: number, write: boolean): void {
     this.ensureCurrent();
     const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(bytes);
@@ -303,8 +280,7 @@ export class Region {
     if (entry === null)
       throw new PerdureError("NOT_FOUND", `there is no region ${JSON.stringify(this.name)} any more`);
     this.extent = entry.address;
-    engine.ensure(this.extent, EXTENT.bytes, false);
-    this.firstCluster = Number(engine.core.data.getBigUint64(this.extent + EXTENT.first, true));
+    this.firstCluster = firstClusterOf(engine, this.extent);
     this.bytes = Number(engine.core.data.getBigUint64(this.extent + EXTENT.length, true));
     this.generation = engine.generation;
     this.cluster = -1;
@@ -323,22 +299,9 @@ export class Region {
     const { functions } = engine.core;
     const extent = takeExtent(engine, bytes);
     const old = { extent: this.extent, first: this.firstCluster, clusters: clustersFor(engine, this.bytes) };
-    const length = Math.min(this.bytes, bytes);
     engine.changeAll(() => {
       this.registry.set(this.name, extent);
-      const target = new Region(this.memory, this.registry, this.name);
-      // However long it is: only what was written is copied.
-      const { CLUSTER_BLOCKS } = engine.core.constants;
-      const start = LINEAR_BLOCKS + old.first * CLUSTER_BLOCKS;
-      const written = engine.pager.written(start, old.clusters * CLUSTER_BLOCKS);
-      engine.core.eachDirtyInWindows((_, block) => {
-        if (block >= start && block < start + old.clusters * CLUSTER_BLOCKS) written.add(block, 1);
-      });
-      for (const { block, count } of written) {
-        const end = Math.min((block - start + count) * BLOCK_BYTES, length);
-        for (let at = (block - start) * BLOCK_BYTES; at < end; at += COPY_BYTES)
-          target.write(at, this.read(at, Math.min(COPY_BYTES, end - at)));
-      }
+      copyWritten(engine, old.first, firstClusterOf(engine, extent), old.clusters);
       discardClusters(engine, old.first, old.clusters);
       engine.mutate(() => functions.giveExtent(old.extent));
     });
@@ -346,11 +309,7 @@ export class Region {
 }
 
 function takeExtent(engine: Engine, bytes: number): number {
-  const { core } = engine;
-  const clusters = clustersFor(engine, bytes);
-  const extent = engine.mutate(() => core.functions.takeExtent(clusters));
-  if (core.codeOf(extent) !== null)
-    throw new PerdureError("OUT_OF_MEMORY", `there is no room in high memory for ${bytes} bytes`);
+  const extent = takeClusters(engine, clustersFor(engine, bytes), `${bytes} bytes`);
   setLength(engine, extent, bytes);
   return extent;
 }
@@ -362,15 +321,6 @@ function setLength(engine: Engine, extent: number, bytes: number): void {
 
 function clustersFor(engine: Engine, bytes: number): number {
   return Math.max(1, Math.ceil(bytes / engine.core.constants.CLUSTER_BYTES));
-}
-
-/** Refused (LIMIT, BUSY) it has changed nothing. */
-function discardClusters(engine: Engine, first: number, count: number): void {
-  const { constants, functions } = engine.core;
-  const { CLUSTER_BLOCKS } = constants;
-  engine.pager.discard(LINEAR_BLOCKS + first * CLUSTER_BLOCKS, count * CLUSTER_BLOCKS);
-  // A window that went later would be spilled, and count.
-  engine.mutate(() => functions.dropClusters(first, count));
 }
 
 function verifyLength(bytes: number): void {

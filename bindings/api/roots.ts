@@ -4,6 +4,7 @@
  */
 import { viewOf } from "../base/bytes.js";
 import { PerdureError } from "../base/errors.js";
+import { isWellFormed } from "../base/text.js";
 import type { Engine } from "../engine.js";
 import { Ptr } from "./ptr.js";
 import type { Session } from "./session.js";
@@ -116,11 +117,6 @@ export class Registry {
     bytes.set(text, constants.EXCHANGE + NAME);
     return text.length;
   }
-}
-
-/** False for text with half of a surrogate pair, which UTF-8 cannot hold. */
-function isWellFormed(text: string): boolean {
-  return !/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?:[^\uD800-\uDBFF]|^)[\uDC00-\uDFFF]/.test(text);
 }
 
 /** The layout hash of a text: XXH3-64, never 0. */

@@ -24,6 +24,7 @@ export type ErrorCode =
   | "LAYOUT"
   | "LIMIT"
   | "STAGE"
+  | "DUPLICATE"
   | "BUSY"
   | "UNSUPPORTED"
   | "CLOSED";
@@ -133,6 +134,10 @@ export const errorTable: { readonly [code in ErrorCode]: ErrorDescription } = {
     meaning:
       "A function of a pipe's stage, or the table it inserts into, has thrown; what was not committed was rolled back.",
     remedy: "Look at the cause; the next run begins at the record after the last checkpoint.",
+  },
+  DUPLICATE: {
+    meaning: "A unique index has the key of this row already, for another row.",
+    remedy: "Look the row up by its key and update it, or give the new one another key.",
   },
   BUSY: {
     meaning: "The operation is not allowed while another one is under way, such as a transaction.",

@@ -71,6 +71,11 @@ export function discard(state: WriterState, block: number, count: number): void 
   }
   state.discardedBlocks = listed;
   state.discarded.add(block, count);
+  // Whichever is less: many pages are discarded one by one.
+  if (count <= state.spilled.size) {
+    for (let each = block; each < block + count; each++) state.spilled.delete(each);
+    return;
+  }
   for (const each of state.spilled.keys()) {
     if (each >= block && each < block + count) state.spilled.delete(each);
   }

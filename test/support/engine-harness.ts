@@ -50,11 +50,27 @@ export type EngineFunctions = Record<
   | "registryCount"
   | "windowOf"
   | "dropClusters"
+  | "dropBlocks"
+  | "tableInsert"
+  | "tableFind"
+  | "tableUpdate"
+  | "tableDelete"
+  | "tablePage"
+  | "tableDropPage"
+  | "tableTakeRun"
   | "takeExtent"
   | "resizeExtent"
   | "giveExtent"
   | "nextExtent"
-  | "extentCount",
+  | "extentCount"
+  | "treeCreate"
+  | "treeFind"
+  | "treeFindFirst"
+  | "treeInsert"
+  | "treeReplace"
+  | "treeDelete"
+  | "treeSeek"
+  | "treeDestroy",
   Count
 >;
 
@@ -84,6 +100,7 @@ export const codes = {
   BUSY: constant("BUSY"),
   LIMIT: constant("LIMIT"),
   MUST_MOVE: constant("MUST_MOVE"),
+  DUPLICATE: constant("DUPLICATE"),
 } as const;
 
 export const states = {
@@ -306,12 +323,21 @@ export class EngineHarness {
   /** Gives clusters up: also in the file, at the next commit. */
   dropClusters(first: number, count: number): number {
     const code = this.functions.dropClusters(first, count);
-    const end = first + count;
-    for (const block of new Set([...this.file.keys(), ...this.spilled.keys()])) {
-      const cluster = Math.floor((block - highBlock) / clusterBlocks);
-      if (cluster >= first && cluster < end) this.spilled.set(block, undefined);
-    }
+    this.#discardHigh(first * clusterBlocks, count * clusterBlocks);
     return code;
+  }
+
+  /** The same for blocks, counted from the beginning of the high image. */
+  dropBlocks(first: number, count: number): number {
+    const code = this.functions.dropBlocks(first, count);
+    this.#discardHigh(first, count);
+    return code;
+  }
+
+  #discardHigh(first: number, count: number): void {
+    for (const block of new Set([...this.file.keys(), ...this.spilled.keys()])) {
+      if (block >= highBlock + first && block < highBlock + first + count) this.spilled.set(block, undefined);
+    }
   }
 
   /** What the last commit has. */

@@ -18,6 +18,8 @@ export interface Shape {
   tight?: boolean;
   autoCommit?: boolean;
   checks?: boolean;
+  /** Only tables are worked on. */
+  tables?: boolean;
 }
 
 const NAME = "state";
@@ -48,6 +50,9 @@ export class MemoryCampaign {
       blockBytes: 200_000,
       writeBytes: 120_000,
       regions: ["a", "b", "c"],
+      tables: ["t", "u"],
+      rows: 40,
+      tablesOneIn: shape.tables === true ? 1 : 6,
       views: true,
       tight: shape.tight === true,
     };

@@ -74,6 +74,9 @@ export class MemoryCrashes {
       blockBytes: 30_000,
       writeBytes: 60_000,
       regions: ["a", "b"],
+      tables: ["t"],
+      rows: 12,
+      tablesOneIn: 5,
       views: true,
       tight: true,
     };

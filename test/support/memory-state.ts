@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import type { Memory } from "../../bindings/index.js";
+import { type TableState, tableDifference } from "./table-workload.js";
 
 const PAGE = 4096;
 
@@ -18,11 +19,13 @@ export class MemoryState {
   /** Name → address, in the order of insertion. */
   readonly roots: Map<string, number>;
   readonly regions: Map<string, RegionState>;
+  readonly tables: Map<string, TableState>;
 
   constructor(from?: MemoryState) {
     this.blocks = new Map(from?.blocks);
     this.roots = new Map(from?.roots);
     this.regions = new Map(from?.regions);
+    this.tables = new Map(from?.tables);
   }
 
   copy(): MemoryState {
@@ -136,6 +139,10 @@ export function memoryDifference(memory: Memory, state: MemoryState): string | n
       return `region ${name} has ${found[at]} at ${start + at}, not ${expected[at]}`;
     }
   }
+  for (const [name, table] of state.tables) {
+    const difference = tableDifference(memory, name, table);
+    if (difference !== null) return difference;
+  }
   return null;
 }
 
@@ -148,10 +155,13 @@ export function assertSame(memory: Memory, state: MemoryState, all = false): voi
 }
 
 export function assertSound(memory: Memory, state: MemoryState, all = false): void {
-  const { problems, liveBlocks, roots } = memory.check({ all });
+  const { problems, liveBlocks, roots, tables, tableBlocks } = memory.check({ all });
   assert.deepEqual(problems, []);
   assert.equal(roots, state.roots.size);
-  // Names have an entry each, regions an extent; a registry that ever had a name has a table.
-  const rest = liveBlocks - state.blocks.size - state.roots.size - 2 * state.regions.size;
-  assert.ok(rest >= 0 && rest <= 2, `${rest} blocks live that nobody has`);
+  assert.equal(tables, state.tables.size);
+  // Names have an entry each, regions and tables an extent; a registry that ever had a name has a table.
+  const known =
+    state.blocks.size + state.roots.size + 2 * state.regions.size + 2 * state.tables.size + tableBlocks;
+  const rest = liveBlocks - known;
+  assert.ok(rest >= 0 && rest <= 3, `${rest} blocks live that nobody has`);
 }

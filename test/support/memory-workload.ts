@@ -5,6 +5,7 @@ import { type Memory, PerdureError, type Region, struct, type View } from "../..
 import { expectCode } from "./expect-code.js";
 import { MemoryState } from "./memory-state.js";
 import type { Random } from "./random.js";
+import { changeTable, openTable, type TestTable } from "./table-workload.js";
 
 const CLUSTER = 40_960;
 
@@ -57,6 +58,11 @@ export interface WorkloadOptions {
   /** Most bytes that are written to a region at once. */
   writeBytes: number;
   regions: readonly string[];
+  tables: readonly string[];
+  /** Most rows of a table. */
+  rows: number;
+  /** One operation in so many is on a table. */
+  tablesOneIn: number;
   views: boolean;
   /** Memory may have to grow, so that what needs more is refused while a writable view is open. */
   tight: boolean;
@@ -67,6 +73,7 @@ export class MemoryWorkload {
   views: OpenView[] = [];
   /** Handles that are kept, as programs do. */
   private handles = new Map<string, Region[]>();
+  private readonly opened = new Map<string, TestTable>();
   private names = 0;
 
   constructor(
@@ -82,6 +89,7 @@ export class MemoryWorkload {
       this.memory = memory;
       this.views = [];
       this.handles.clear();
+      this.opened.clear();
       return;
     }
     // After a rollback: a view is open as long as there is a block where it was.
@@ -99,7 +107,8 @@ export class MemoryWorkload {
   step(): void {
     const { random, options } = this;
     const choice = random.below(100);
-    if (choice < 20) this.alloc();
+    if (options.tables.length > 0 && random.oneIn(options.tablesOneIn)) this.changeTables();
+    else if (choice < 20) this.alloc();
     else if (choice < 27) this.realloc();
     else if (choice < 36) this.release();
     else if (choice < 58) this.writeBlock();
@@ -347,6 +356,30 @@ export class MemoryWorkload {
     } else if (this.refusable(() => this.handle(name).resize(length)) !== null) {
       state.resizeRegion(name, length);
     }
+  }
+
+  private changeTables(): void {
+    const { random, state, memory, options } = this;
+    const name = random.pick(options.tables);
+    if (!state.tables.has(name)) {
+      this.opened.delete(name);
+      if (this.refusable(() => openTable(memory, name)) !== null) state.tables.set(name, new Map());
+      return;
+    }
+    // The one that was kept, or another one.
+    const table = (random.oneIn(4) ? undefined : this.opened.get(name)) ?? openTable(memory, name);
+    this.opened.set(name, table);
+    if (random.oneIn(60)) {
+      table.drop();
+      state.tables.delete(name);
+      expectCode("NOT_FOUND", () => table.count);
+      return;
+    }
+    const before = state.tables.get(name)!;
+    const after = this.refusable(() =>
+      changeTable(table, before, random, { rows: options.rows, valueBytes: options.writeBytes }),
+    );
+    if (after !== null) state.tables.set(name, after);
   }
 
   private useViews(): void {
