@@ -94,21 +94,15 @@ export function takeSlot(writer: SpanWriter): u32 {
   let offset = LIVE_OFFSET;
   let live = fieldOf<SpanWriter, u64>(writer, offset);
   if (live == -1) {
-    offset = LIVE_OFFSET + 8 + (fullWords(writer) << 3);
+    const second = fieldOf<SpanWriter, u64>(writer, LIVE_OFFSET + 8);
+    const third = fieldOf<SpanWriter, u64>(writer, LIVE_OFFSET + 16);
+    // Which of the others has it is not predictable, so there is no branch.
+    offset += 8 + (usize(second == -1) << 3) + (usize((second & third) == -1) << 3);
     live = fieldOf<SpanWriter, u64>(writer, offset);
   }
   setField<u64>(writer, offset, live | (live + 1));
   writer.free -= 1;
   return (<u32>(offset - LIVE_OFFSET) << 3) + <u32>ctz(~live);
-}
-
-/** How many words of the bitmap are full before the first that is not, at most 3. No branch: which it is is not predictable. */
-// @ts-ignore: decorator
-@inline
-function fullWords(writer: SpanWriter): usize {
-  const second = usize(fieldOf<SpanWriter, u64>(writer, LIVE_OFFSET + 8) == -1);
-  const third = second & usize(fieldOf<SpanWriter, u64>(writer, LIVE_OFFSET + 16) == -1);
-  return second + third;
 }
 
 /** A live slot becomes free. */
