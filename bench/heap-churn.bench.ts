@@ -180,7 +180,7 @@ const few = 1_000_000;
 const many = 10 * few;
 const longer = ", 10 × as many operations";
 
-/** Whatever `most` says was live in the same run is what the peaks are judged by. */
+/** Peaks are judged by the most bytes that were live in a run as long. */
 function sizeCases(suffix: string, operations: number, bars: Bar[]): Case[] {
   const most = `the most bytes live${suffix}`;
   return [
