@@ -23,6 +23,8 @@ const smallestBytes = 16;
 const largestBytes = 512;
 
 export interface HeapLoops {
+  /** Makes an image for the engine's heap; 0 when that is done. */
+  format(): number;
   takeOne(size: number, zero: number): number;
   giveOne(address: number): void;
   pairs(size: number, zero: number, count: number): void;
@@ -92,9 +94,9 @@ export async function openEngineHeap(): Promise<WasmHeap> {
   });
   const ignore = (): void => {};
   const instance = await instantiate("stub", { memory, fault: ignore, firstTouch: ignore, spill: ignore });
-  const { format } = instance.exports as { format?: () => number };
-  if (format?.() !== 0) throw new Error("the engine's image could not be made");
-  return { loops: instance.exports as unknown as HeapLoops, memory, scratch: engineScratch };
+  const loops = instance.exports as unknown as HeapLoops;
+  if (loops.format() !== 0) throw new Error("the engine's image could not be made");
+  return { loops, memory, scratch: engineScratch };
 }
 
 const tlsfBase = 2 ** 20;
