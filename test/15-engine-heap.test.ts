@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { checkImage } from "../bindings/api/check-image.js";
+import { ImageReader } from "../bindings/api/image-reader.js";
 import { addresses, blockBytes, codes, EngineHarness, states } from "./support/engine-harness.js";
 import {
   classBytesMax,
@@ -123,7 +124,7 @@ describe("engine: heap", () => {
       assert.equal(alloc(size, 1, 1), codes.OUT_OF_MEMORY);
       for (const p of objects) assert.equal(release(p), codes.OK);
     }
-    assert.deepEqual(checkImage(harness.blockNow, nameHash).problems, []);
+    assert.deepEqual(checkImage(new ImageReader(harness.blockNow), nameHash).problems, []);
   });
 
   it("follows the model with runs of blocks", () => {
