@@ -1,12 +1,16 @@
 // The allocators side by side: the engine's heap inside Wasm and as programs have it, the TLSF of AssemblyScript's runtime compiled by the same
 // compiler with the same options, and @thi.ng/malloc, which is JavaScript. walloc is not among them: it exists as C source alone, and
 // what npm has under that name is another allocator, built in 2017.
+//
+// The peers leave in an object what was there. perdure fills it with zeros unless it is told not to, so it is measured both ways, and the bars are for
+// what the peers do as well.
 
 import { readFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { main } from "assemblyscript/asc";
 import { Random } from "../test/support/random.js";
+import type { Bar, Case } from "./harness.js";
 import { peer } from "./peers.js";
 
 const built = fileURLToPath(new URL(".", import.meta.url));
@@ -19,6 +23,8 @@ const smallestBytes = 16;
 const largestBytes = 512;
 
 export interface HeapLoops {
+  /** Makes an image for the engine's heap; 0 when that is done. */
+  format(): number;
   takeOne(size: number, zero: number): number;
   giveOne(address: number): void;
   pairs(size: number, zero: number, count: number): void;
@@ -50,6 +56,33 @@ export function drawSizes(): Uint16Array {
   );
 }
 
+export const zeroing = "perdure in Wasm, zeroing";
+export const notZeroing = "perdure in Wasm";
+
+/** The timed part of a case. All of it is a function of its own, so that the code of one case is compiled for it alone. */
+export type Loop = (iterations: number) => void;
+
+/** A case whose loop is made, with all that it works on, when its turn comes; `close` is for after the last round. */
+export function loopCase(
+  name: string,
+  open: () => Promise<{ loop: Loop; close?: () => void }>,
+  bars: Bar[] = [],
+): Case {
+  let opened: Awaited<ReturnType<typeof open>> | null = null;
+  return {
+    name,
+    bars,
+    async setup() {
+      opened = await open();
+    },
+    run: (iterations) => opened?.loop(iterations),
+    teardown() {
+      opened?.close?.();
+      opened = null;
+    },
+  };
+}
+
 const engineReserveBytes = 512 * 2 ** 20;
 const engineScratch = 0x2000000;
 
@@ -61,9 +94,9 @@ export async function openEngineHeap(): Promise<WasmHeap> {
   });
   const ignore = (): void => {};
   const instance = await instantiate("stub", { memory, fault: ignore, firstTouch: ignore, spill: ignore });
-  const { format } = instance.exports as { format?: () => number };
-  if (format?.() !== 0) throw new Error("the engine's image could not be made");
-  return { loops: instance.exports as unknown as HeapLoops, memory, scratch: engineScratch };
+  const loops = instance.exports as unknown as HeapLoops;
+  if (loops.format() !== 0) throw new Error("the engine's image could not be made");
+  return { loops, memory, scratch: engineScratch };
 }
 
 const tlsfBase = 2 ** 20;

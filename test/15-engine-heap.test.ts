@@ -1,11 +1,14 @@
 // The heap against a plain Map, over random operations mixed with commits, rollbacks, remounts and failing hosts.
 
 import assert from "node:assert/strict";
+import { checkImage } from "../bindings/api/check-image.js";
+import { ImageReader } from "../bindings/api/image-reader.js";
 import { addresses, blockBytes, codes, EngineHarness, states } from "./support/engine-harness.js";
 import {
   classBytesMax,
   classSizes,
   HeapDriver,
+  nameHash,
   roomFor,
   type Sizes,
   usualSizes,
@@ -39,7 +42,7 @@ function run(random: Random, steps: number, sizes: Sizes = usualSizes, failures 
 describe("engine: heap", () => {
   it("has the size classes of its page", () => {
     const { alloc, release, sizeOf } = EngineHarness.format().functions;
-    assert.equal(classSizes.length, 36);
+    assert.equal(classSizes.length, 64);
     assert.equal(classSizes.at(-1), classBytesMax);
     for (let size = 0; size <= 5 * blockBytes + 1; size++) {
       const p = alloc(size, 1, 0) >>> 0;
@@ -74,6 +77,54 @@ describe("engine: heap", () => {
     withSeed("engine heap, few sizes", (random) => {
       run(random, 4000, (r) => r.pick([16, 16, 200, 5000, 16000]));
     });
+  });
+
+  it("follows the model while full spans sleep and wake", () => {
+    withSeed("engine heap, full spans", (random) => {
+      const driver = new HeapDriver(EngineHarness.format(), random, (r) => r.pick([16, 144, 320]));
+      const size = (): number => random.pick([16, 144, 320]);
+      for (let i = 0; i < 1500; i++) driver.alloc(size());
+      driver.commit();
+      for (let round = 0; round < 12; round++) {
+        const releases = random.below(Math.min(400, driver.count));
+        for (let i = 0; i < releases; i++) driver.release(driver.pick() as number);
+        for (let i = random.below(2 * releases + 1); i >= 0; i--) driver.alloc(size());
+        driver.account();
+        random.pick([() => driver.commit(), () => driver.rollback(), () => driver.remount(), () => {}])();
+      }
+      for (let i = 0; i < 1000; i++) driver.step();
+      driver.account();
+      driver.checkAll();
+    });
+  });
+
+  it("uses a span that was full again when a 64th of its slots is free", () => {
+    const { alloc, release } = EngineHarness.format().functions;
+    const take = (): number => alloc(16, 1, 1) >>> 0;
+    const [first] = Array.from({ length: 512 }, take) as [number];
+    for (const slot of [70, 3, 200]) release(first + 16 * slot);
+    assert.equal(take(), first + 512 * 16, "the third span");
+    release(first + 16 * 90);
+    assert.deepEqual(
+      Array.from({ length: 5 }, take),
+      [3, 70, 90, 200, 513].map((slot) => first + 16 * slot),
+    );
+  });
+
+  it("uses every free slot before it refuses", () => {
+    const harness = EngineHarness.format({ maximumBytes: addresses.heap + 4 * 65536 });
+    const { alloc, release } = harness.functions;
+    for (const size of [16, 240, 500]) {
+      const objects: number[] = [];
+      for (let p = alloc(size, 1, 1) >>> 0; p !== codes.OUT_OF_MEMORY; p = alloc(size, 1, 1) >>> 0)
+        objects.push(p);
+      const some = [5, 261, 262].map((i) => objects[i % objects.length] as number);
+      for (const p of some) assert.equal(release(p), codes.OK);
+      assert.deepEqual(some.map(() => alloc(size, 1, 1) >>> 0).sort(), some.sort());
+      assert.equal(alloc(size, 1, 1), codes.OUT_OF_MEMORY);
+      for (const p of objects) assert.equal(release(p), codes.OK);
+    }
+    assert.deepEqual(checkImage(new ImageReader(harness.blockNow), nameHash).problems, []);
   });
 
   it("follows the model with runs of blocks", () => {

@@ -100,7 +100,7 @@ export function junk(address: usize, bytes: usize): void {
 
 /** Zeros for a slot: 16-byte aligned, a multiple of 16. Short ones are not worth the call of a bulk operation. */
 export function clear(address: usize, bytes: usize): void {
-  if (bytes > 512) return fill(address, bytes, 0);
+  if (bytes > 256) return fill(address, bytes, 0);
   const lastChunk = address + bytes - 64;
   ensureDirty(address);
   ensureDirty(lastChunk + 63);
@@ -113,10 +113,8 @@ export function clear(address: usize, bytes: usize): void {
     return;
   }
   if (bytes > 128) {
-    for (; address < lastChunk - 64; address += 128) {
-      clear64(address);
-      clear64(address + 64);
-    }
+    clear64(address);
+    clear64(address + 64);
     address = lastChunk - 64;
   }
   clear64(address);

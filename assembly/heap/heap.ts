@@ -15,9 +15,9 @@ import {
   OK,
   OUT_OF_MEMORY,
 } from "../base/codes";
-import { BLOCK_BYTES, BLOCK_SHIFT, HEAP, HEAP_BLOCK } from "../base/memory-map";
+import { BLOCK_BYTES, BLOCK_SHIFT, HEAP, HEAP_BLOCK, SPANS } from "../base/memory-map";
 import { clear, copyToZeros, get, junk, put, read, write } from "../block/access";
-import { SIZE_CLASSES } from "../block/header";
+import { SIZE_CLASS_COUNT, spanListOf } from "../block/header";
 import { anyWatched } from "../block/states";
 import { addressOfFrame, giveBlocks, heapEnd, NO_FRAME, takeBlocks, takeBlocksAt } from "./blocks";
 import {
@@ -32,22 +32,25 @@ import {
 import {
   alignedClassOf,
   CLASS_BYTES_MAX,
-  CLASS_COUNT,
   classOf,
   slotBytesOf,
   slotCountOf,
   spanBlocksOf,
 } from "./size-class";
 import {
+  descriptorsEnd,
   giveDescriptor,
   giveSlot,
+  isListed,
   isLive,
   linkSpan,
+  SPAN_BYTES,
   Span,
   SpanWriter,
   takeDescriptor,
   takeSlot,
   unlinkSpan,
+  wakingCount,
 } from "./span";
 
 const SLOT_ALIGN: u32 = 16;
@@ -57,9 +60,10 @@ export function alloc(size: u32, align: u32, zero: bool): usize {
   if (align > BLOCK_BYTES || popcnt(align) != 1) return INVALID_ALIGNMENT;
   if (size > CLASS_BYTES_MAX) return allocRun(blocksFor(size));
   const sizeClass = align <= SLOT_ALIGN ? classOf(size) : alignedClassOf(size, align);
-  let span = get<usize>(listOf(sizeClass));
+  let span = get<usize>(spanListOf(sizeClass));
   if (span == 0) {
     span = makeSpan(sizeClass);
+    if (span == 0) span = wakeSpans(sizeClass);
     if (span == 0) return OUT_OF_MEMORY;
   }
   return allocSlot(span, zero);
@@ -118,8 +122,8 @@ export function realloc(p: usize, size: u32): usize {
 
 /** Gives back the spans without a live slot that were kept at hand. */
 export function trim(): void {
-  for (let sizeClass: u32 = 0; sizeClass < CLASS_COUNT; sizeClass++) {
-    let span = get<usize>(listOf(sizeClass));
+  for (let sizeClass: u32 = 0; sizeClass < SIZE_CLASS_COUNT; sizeClass++) {
+    let span = get<usize>(spanListOf(sizeClass));
     while (span != 0) {
       const reader = read<Span>(span);
       const next = reader.next;
@@ -137,7 +141,7 @@ function allocSlot(span: usize, zero: bool): usize {
   const writer = write<SpanWriter>(span);
   const slot = takeSlot(writer);
   const address = writer.address + slot * writer.slotBytes;
-  if (writer.free == 0) unlinkSpan(listOf(writer.sizeClass), span);
+  if (writer.free == 0) unlinkSpan(spanListOf(writer.sizeClass), span);
   if (slot >= writer.fresh) writer.fresh = <u16>(slot + 1);
   else if (zero) clear(address, writer.slotBytes);
   return address;
@@ -152,8 +156,9 @@ function releaseSlot(span: usize, p: usize): u32 {
   junk(p, reader.slotBytes);
   const writer = write<SpanWriter>(span);
   giveSlot(writer, slot);
-  if (writer.free == 1) linkSpan(listOf(writer.sizeClass), span);
-  else if (writer.free == writer.slots) releaseEmptySpan(span);
+  const free: u32 = writer.free;
+  if (free == wakingCount(writer.slots)) wakeSpan(span);
+  else if (free == writer.slots) releaseEmptySpan(span);
   return OK;
 }
 
@@ -189,9 +194,26 @@ function makeSpan(sizeClass: u32): usize {
   writer.reciprocal = 0xffffffff / slotBytes + 1;
   writer.blocks = blocks;
   setPageEntries(frame, blocks, <u32>span | OF_SPAN);
-  linkSpan(listOf(sizeClass), span);
+  linkSpan(spanListOf(sizeClass), span);
   addToCount(sizeClass, 1);
   return span;
+}
+
+/** A span that was full has enough free slots to be used again, or had so many before. */
+function wakeSpan(span: usize): void {
+  const list = spanListOf(read<Span>(span).sizeClass);
+  if (!isListed(list, span)) linkSpan(list, span);
+}
+
+/** Lists all spans of a class that has none listed, however few slots they have; the first one, or 0. */
+function wakeSpans(sizeClass: u32): usize {
+  const list = spanListOf(sizeClass);
+  const end = descriptorsEnd();
+  for (let span = SPANS; span < end; span += SPAN_BYTES) {
+    const reader = read<Span>(span);
+    if (reader.address != 0 && reader.sizeClass == sizeClass && reader.free != 0) linkSpan(list, span);
+  }
+  return get<usize>(list);
 }
 
 function releaseEmptySpan(span: usize): void {
@@ -204,7 +226,7 @@ function unmakeSpan(span: usize): void {
   const sizeClass = reader.sizeClass;
   const frame = frameOf(reader.address);
   const blocks = reader.blocks;
-  unlinkSpan(listOf(sizeClass), span);
+  unlinkSpan(spanListOf(sizeClass), span);
   addToCount(sizeClass, -1);
   setPageEntries(frame, blocks, 0);
   giveDescriptor(span);
@@ -215,15 +237,8 @@ function isSpanWatched(reader: Span): bool {
   return anyWatched(blockOfAddress(reader.address), reader.blocks);
 }
 
-/** Where the list of a size class begins; its span count is behind it. */
-// @ts-ignore: decorator
-@inline
-function listOf(sizeClass: u32): usize {
-  return SIZE_CLASSES + (<usize>sizeClass << 3);
-}
-
 function addToCount(sizeClass: u32, difference: i32): void {
-  const count = listOf(sizeClass) + 4;
+  const count = spanListOf(sizeClass) + 4;
   put<u32>(count, get<u32>(count) + difference);
 }
 

@@ -7,8 +7,9 @@
  *   32  live 4 × u64, bit i for slot i
  *
  * Invariants: free is the number of zero bits among the slots; slots from fresh on are free and read as zeros; the list of
- * a size class has exactly its spans with a free slot; a descriptor is in use or in the list of free ones, and its
- * address is 0 then. Which sizes there are, and what an address is, is the geometry's business.
+ * a size class has no full span and each of `wakingCount` free slots or more: one that leaves it, being full, sleeps until it
+ * has so many. A descriptor is in use or in the list of free ones, and its address is 0 then. Which sizes there are, and
+ * what an address is, is the geometry's business.
  */
 
 import { HEADER, SPANS } from "../base/memory-map";
@@ -55,6 +56,18 @@ if (
 )
   ERROR("a span is not as drawn");
 
+/** With how many free slots a span is listed again: with each one, lists would change at nearly every call. */
+// @ts-ignore: decorator
+@inline
+export function wakingCount(slots: u32): u32 {
+  return max<u32>(slots >> 6, 1);
+}
+
+/** Where the descriptors end that were ever made. */
+export function descriptorsEnd(): usize {
+  return SPANS + SPAN_BYTES * read<Header>(HEADER).spansMade;
+}
+
 /** An unused descriptor. */
 export function takeDescriptor(): usize {
   const recycled = read<Header>(HEADER).freeSpan;
@@ -62,9 +75,9 @@ export function takeDescriptor(): usize {
     write<HeaderWriter>(HEADER).freeSpan = read<Span>(recycled).next;
     return recycled;
   }
-  const made = read<Header>(HEADER).spansMade;
-  write<HeaderWriter>(HEADER).spansMade = made + 1;
-  return SPANS + SPAN_BYTES * made;
+  const made = descriptorsEnd();
+  write<HeaderWriter>(HEADER).spansMade += 1;
+  return made;
 }
 
 export function giveDescriptor(span: usize): void {
@@ -80,8 +93,11 @@ export function giveDescriptor(span: usize): void {
 export function takeSlot(writer: SpanWriter): u32 {
   let offset = LIVE_OFFSET;
   let live = fieldOf<SpanWriter, u64>(writer, offset);
-  while (live == -1) {
-    offset += 8;
+  if (live == -1) {
+    const second = fieldOf<SpanWriter, u64>(writer, LIVE_OFFSET + 8);
+    const third = fieldOf<SpanWriter, u64>(writer, LIVE_OFFSET + 16);
+    // Which of the others has it is not predictable, so there is no branch.
+    offset += 8 + (usize(second == -1) << 3) + (usize((second & third) == -1) << 3);
     live = fieldOf<SpanWriter, u64>(writer, offset);
   }
   setField<u64>(writer, offset, live | (live + 1));
@@ -125,4 +141,13 @@ export function unlinkSpan(list: usize, span: usize): void {
   if (reader.next != 0) write<SpanWriter>(reader.next).previous = reader.previous;
   if (reader.previous != 0) write<SpanWriter>(reader.previous).next = reader.next;
   else put<usize>(list, reader.next);
+}
+
+/**
+ * Whether a span is in the list. One that is not may still have neighbours in its fields, but they do not have it: when
+ * it left they got each other, and what becomes somebody's neighbour later is listed, or no span in use.
+ */
+export function isListed(list: usize, span: usize): bool {
+  const previous = read<Span>(span).previous;
+  return previous == 0 ? get<usize>(list) == span : read<Span>(previous).next == span;
 }

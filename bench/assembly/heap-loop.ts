@@ -6,6 +6,8 @@
 
 import { alloc, release } from "../../assembly/heap/heap";
 
+export { format } from "../../assembly/object/image";
+
 /** The runtime `stub`. */
 const IS_ENGINE = ASC_RUNTIME == 0;
 

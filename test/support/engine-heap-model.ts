@@ -30,7 +30,7 @@ export function roomFor(size: number, align = 1): number {
 
 export const classSizes: readonly number[] = (() => {
   const sizes = [16, 32, 48, 64, 80, 96, 112, 128];
-  for (let k = 32; k <= 2048; k *= 2) sizes.push(5 * k, 6 * k, 7 * k, 8 * k);
+  for (let k = 16; k <= 1024; k *= 2) for (let halves = 9; halves <= 16; halves++) sizes.push(halves * k);
   return sizes;
 })();
 

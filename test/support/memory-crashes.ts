@@ -11,7 +11,7 @@ import type { Pager } from "../../bindings/pager/pager.js";
 import { CrashProcess } from "./crash-processes.js";
 import { type Instant, type Promised, Recorder } from "./crash-recorder.js";
 import { fewWindows, openIn } from "./memory-site.js";
-import { assertSame, MemoryState, memoryDifference } from "./memory-state.js";
+import { accountingDifference, assertSame, MemoryState, memoryDifference } from "./memory-state.js";
 import { MemoryWorkload } from "./memory-workload.js";
 import type { Random } from "./random.js";
 import { SimulatedDisk } from "./simulated-disk.js";
@@ -319,12 +319,14 @@ export class Looker {
     for (let point = last; point >= from; point--) {
       const { state, snapshots } = points[point]!;
       const listed = [...snapshots.keys()].sort().join();
-      const reason = listed === names.join() ? memoryDifference(this.memory, state) : `snapshots ${names}`;
+      const reason =
+        listed === names.join()
+          ? (memoryDifference(this.memory, state) ?? accountingDifference(this.memory, state))
+          : `snapshots ${names}`;
       if (reason !== null) {
         reasons.push(`${point}: ${reason}`);
         continue;
       }
-      assertSame(this.memory, state);
       for (const [name, kept] of snapshots) this.lookAtSnapshot(name, kept);
       return points[point]!;
     }
