@@ -263,6 +263,92 @@ describe("pipes", () => {
     assert.equal(memory.pipes.delete("a"), false);
   });
 
+  describe("over tables", () => {
+    const schema = { n: "u32", text: "string?" } as const;
+
+    it("update rows in place, from page to page, once each", async () => {
+      const memory = open();
+      const table = memory.table("users", { rank: "u32", name: "string" });
+      for (let i = 0; i < 3000; i++) table.insert({ rank: i, name: `user ${i}` });
+      let broken = true;
+      const pipe = memory
+        .pipe("raise", table)
+        .map((user) => {
+          if (broken && user.rank === 1777) throw new Error("stop");
+          user.rank = user.rank + 1;
+          return user;
+        })
+        .checkpointAt(100);
+      await expectCodeAsync("STAGE", pipe.run());
+      assert.equal(pipe.cursor.records, 1700);
+      broken = false;
+      let remaining = -1;
+      assert.equal((await pipe.run({ onProgress: (p) => (remaining = p.remaining!) })).records, 1300);
+      assert.equal(remaining, 0);
+      assert.deepEqual(
+        [...table].map(({ rank }) => rank),
+        Array.from({ length: 3000 }, (_, i) => i + 1),
+      );
+      assert.equal((await pipe.run()).records, 0);
+      table.insert({ rank: 7, name: "late" });
+      assert.equal((await pipe.run()).records, 1);
+    });
+
+    it("into another table, and its own; rows that come meanwhile lie ahead, deleted ones are not met", async () => {
+      const memory = open();
+      const from = memory.table("from", schema);
+      const to = memory.table("to", schema);
+      const ids = Array.from({ length: 1000 }, (_, n) => from.insert({ n, text: "x".repeat(n % 50) }));
+      const pipe = memory
+        .pipe("copy", from)
+        .tap((row) => {
+          if (row.n === 10) from.delete(ids[20]);
+          if (row.n === 30) from.update(ids[5], { text: "changed behind" });
+          if (row.n === 40) from.update(ids[50], { text: "y".repeat(1900) });
+          if (row.n === 100) from.insert({ n: 1000 });
+        })
+        .into(to);
+      assert.equal((await pipe.run()).records, 999);
+      assert.equal((await pipe.run()).records, 1);
+      const seen = [...to].map(({ n }) => n);
+      assert.deepEqual(
+        seen,
+        Array.from({ length: 1001 }, (_, n) => n).filter((n) => n !== 20),
+      );
+      assert.equal([...to].find(({ n }) => n === 50)!.text, "y".repeat(1900));
+      expectCode("BUSY", () => from.drop());
+      memory.pipes.delete("copy");
+      from.drop();
+    });
+
+    it("a pipe that follows waits for rows, and lets everything else be committed meanwhile", async () => {
+      const memory = states.open();
+      const table = memory.table("events", schema);
+      const controller = new AbortController();
+      const seen: number[] = [];
+      const run = memory
+        .pipe("follow", table)
+        .tap((row) => {
+          seen.push(row.n);
+          if (row.n === 5) controller.abort();
+        })
+        .run({ follow: true, signal: controller.signal });
+      for (let n = 0; n <= 5; n++) {
+        table.insert({ n });
+        await new Promise((resolve) => setTimeout(resolve, n % 2 === 0 ? 5 : 0));
+      }
+      assert.equal((await run).records, 6);
+      assert.deepEqual(seen, [0, 1, 2, 3, 4, 5]);
+    });
+
+    it("another table under the same pipe is another definition", async () => {
+      const memory = open();
+      const [a, b] = [memory.table("a", schema), memory.table("b", schema)];
+      await memory.pipe("p", a).run();
+      await expectCodeAsync("LAYOUT", memory.pipe("p", b).run());
+    });
+  });
+
   describe("over files", () => {
     const text = "first\r\n\nzwölf, größer\n\u{1f600} last";
 

@@ -116,8 +116,7 @@ export class Pipe<T> {
   /** Forgets the cursor: the next run begins at the beginning. What the pipe did stays. BUSY while it runs. */
   reset(): void {
     this.verifyIdle("reset()");
-    if (!this.records.delete(this.name)) return;
-    this.definition.source.detach?.(this.memory, this.name);
+    this.records.delete(this.name);
   }
 
   private with<U>(make: (place: number) => Stage): Pipe<U> {
@@ -142,7 +141,9 @@ export class Pipe<T> {
 
   private get signature(): bigint {
     const { source, stages } = this.definition;
-    const text = [source.kind, source.label, ...stages.map((each) => each.signature)].join("\n|> ");
+    // A file may be moved; what was read of it is compared. Rows of another table are others.
+    const from = source.kind === "table" ? `table ${source.label}` : source.kind;
+    const text = [from, ...stages.map((each) => each.signature)].join("\n|> ");
     return layoutHash(this.memory.engine, text);
   }
 }

@@ -19,6 +19,7 @@ import { PerdureError } from "../../base/errors.js";
 import { Ptr } from "../ptr.js";
 import { Kind, Registry } from "../roots.js";
 import type { Session } from "../session.js";
+import { countCursors } from "../table/pipe-source.js";
 import type { Position } from "./source.js";
 
 const RECORD_BYTES = 128;
@@ -175,10 +176,13 @@ export class PipeRecords {
       : { record: new PipeRecord(this.memory, entry.address), signature: entry.layout };
   }
 
-  create(name: string, signature: bigint): PipeRecord {
-    const { address } = this.memory.alloc(RECORD_BYTES);
+  create(name: string, signature: bigint, source: { kind: string; label: string }): PipeRecord {
+    const { memory } = this;
+    const { address } = memory.alloc(RECORD_BYTES);
+    const record = new PipeRecord(memory, address);
+    record.source = source;
     this.registry.set(name, address, signature);
-    const record = new PipeRecord(this.memory, address);
+    if (source.kind === "table") countCursors(memory, source.label, 1);
     return record;
   }
 
@@ -192,6 +196,8 @@ export class PipeRecords {
   delete(name: string): boolean {
     const found = this.find(name);
     if (found === null) return false;
+    const { kind, label } = found.record.source;
+    if (kind === "table") countCursors(this.memory, label, -1);
     this.registry.delete(name);
     found.record.release();
     return true;

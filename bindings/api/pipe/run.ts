@@ -85,6 +85,7 @@ export class PipeRun {
   private toldAt = 0;
   private options: RunOptions = {};
   private state: number = PipeState.Running;
+  private hold: Disposable | null = null;
 
   constructor(
     private readonly memory: Session & Allocator,
@@ -113,7 +114,7 @@ export class PipeRun {
     running.set(memory, names);
     if (names.has(name)) throw new PerdureError("BUSY", `pipe ${JSON.stringify(name)} is running already`);
     names.add(name);
-    const hold = memory.auto.hold();
+    this.hold = memory.auto.hold();
     const complete = () => this.save(this.state);
     try {
       if (memory.engine.dirty) memory.commitNow(false);
@@ -124,7 +125,7 @@ export class PipeRun {
     } finally {
       memory.beforeCommit.delete(complete);
       names.delete(name);
-      hold[Symbol.dispose]();
+      this.hold?.[Symbol.dispose]();
     }
   }
 
@@ -183,9 +184,7 @@ export class PipeRun {
       records.redefine(name, signature);
     }
     if (found === null) {
-      this.record = records.create(name, signature);
-      this.record.source = source;
-      source.attach?.(memory, name);
+      this.record = records.create(name, signature, source);
     } else this.record = found.record;
     const before = this.record.progress;
     context.records = before.records;
@@ -247,7 +246,13 @@ export class PipeRun {
     if (soon !== undefined) return soon;
     await this.flush();
     if (this.context.records > this.settled) this.checkpoint();
-    return this.paused(more);
+    // While this run waits, what others do is committed as ever.
+    this.hold?.[Symbol.dispose]();
+    try {
+      return await this.paused(more);
+    } finally {
+      this.hold = this.memory.auto.hold();
+    }
   }
 
   /** Sends records through the stages; no commit comes in between. */

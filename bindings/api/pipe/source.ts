@@ -46,9 +46,6 @@ export interface Source<T = unknown> {
   /** The table's name, the path. */
   readonly label: string;
   open(start: Start): Reader<T> | Promise<Reader<T>>;
-  /** Called when a pipe begins with the source, and when it lets go of it. */
-  attach?(memory: Session, pipe: string): void;
-  detach?(memory: Session, pipe: string): void;
 }
 
 /** What an asynchronous source gives: a record and the offset behind it. */

@@ -3,9 +3,11 @@
  * one writes it. docs/TABLES.md says how they lie there.
  */
 import { PerdureError } from "../../base/errors.js";
+import type { Reader, Source, Start } from "../pipe/source.js";
 import { followTable } from "./follow.js";
 import type { TableHandle } from "./handle.js";
 import { dropIndex } from "./index-build.js";
+import { TableReader } from "./pipe-source.js";
 import { RowView, rowId, sourceOf } from "./row.js";
 import { RowIterator, Scanner } from "./scan.js";
 import { quote } from "./schema.js";
@@ -20,13 +22,26 @@ export type RowId = number;
 export type TableRow<R> = R & { readonly [rowId]: RowId };
 
 /** `R` is a row as it is read, `N` as it is given. */
-export class Table<R, N = R> {
+export class Table<R, N = R> implements Source<TableRow<R>> {
+  /** As the source of a pipe. */
+  readonly kind = "table";
+
   /** Made by `Memory.table`. @internal */
   constructor(
     /** @internal */
     readonly handle: TableHandle,
     private readonly tables: Tables,
   ) {}
+
+  /** @internal */
+  get label(): string {
+    return this.name;
+  }
+
+  /** @internal */
+  open(start: Start): Reader<TableRow<R>> {
+    return new TableReader(this.handle, start);
+  }
 
   get name(): string {
     return this.handle.name;
