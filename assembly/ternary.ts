@@ -2,6 +2,12 @@
  * What the ternary module exports to the host: a flat list, no logic.
  */
 
+export {
+  KERNEL_RESULTS,
+  KERNEL_RESULTS_BYTES,
+  KERNEL_VECTOR,
+  KERNEL_VECTOR_BYTES,
+} from "./base/memory-map";
 export { createMemory, destroyMemory, REGIONS_MAX } from "./page/create";
 export { allocateFrames, deallocateFrame, frameAddress, frameOwners } from "./page/frames-host";
 export {

@@ -7,6 +7,7 @@ export { MappingFlags, Mode, PageFlags, Zone } from "./api/ternary/enums.js";
 export type { Frame } from "./api/ternary/frame.js";
 export type { FrameGuard } from "./api/ternary/frame-guard.js";
 export type { FrameAllocator, FrameOwners, FrameStatistics, ZoneStatistics } from "./api/ternary/frames.js";
+export { TernaryMatrix } from "./api/ternary/matrix.js";
 export type { MemoryRegion, TernaryOptions } from "./api/ternary/regions.js";
 export { type Gate, TernaryMemory } from "./api/ternary/ternary-memory.js";
 

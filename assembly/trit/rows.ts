@@ -75,7 +75,7 @@ export function packRows(from: usize, columns: u32, rows: u32, to: usize): u32 {
   return NONE;
 }
 
-/** The trits of a packed row, as i8. Writes up to 80 bytes past a tail. */
+/** The trits of a packed row, as i8. */
 export function unpackRow(row: usize, columns: u32, to: usize): void {
   for (; columns >= GROUP_TRITS; columns -= GROUP_TRITS) {
     let bytes = v128.load(row);
