@@ -8,8 +8,11 @@ import { expectCode } from "./support/expect-code.js";
 import { type Random, withSeed } from "./support/random.js";
 import { temporaryDirectory } from "./support/temporary-directory.js";
 
-const randomTrits = (random: Random, count: number): Int8Array =>
-  Int8Array.from({ length: count }, () => random.below(3) - 1);
+const randomTrits = (random: Random, count: number): Int8Array => {
+  const trits = new Int8Array(count);
+  for (let i = 0; i < count; i++) trits[i] = random.below(3) - 1;
+  return trits;
+};
 const randomBytes = (random: Random, count: number): Int8Array =>
   Int8Array.from({ length: count }, () => random.below(256) - 128);
 
@@ -226,11 +229,10 @@ describe("ternary matrices", () => {
       assert.equal(wide.dot(4, whole), productOf(trits, columns, 4, whole));
       assert.deepEqual(wide.row(4), trits.slice(4 * columns));
 
-      const tall = TernaryMatrix.from(memory, rows * columns, 1, trits);
-      assert.deepEqual(
-        tall.matvec(Int8Array.of(-3)),
-        Int32Array.from(trits, (trit) => -3 * trit),
-      );
+      const column = trits.subarray(0, 2_000_003);
+      const tall = TernaryMatrix.from(memory, column.length, 1, column);
+      const products = tall.matvec(Int8Array.of(-3));
+      assert.ok(products.every((product, row) => product === -3 * column[row]));
     }));
 
   it("of more than a hundred million trits take twenty megabytes, and open without being read", function () {
