@@ -21,8 +21,8 @@ export {
   takeFrame,
 } from "./page/physical";
 export { memoryStatistics } from "./page/statistics";
-export { PAGE_TRYTES } from "./trit/constants";
 export { packBytes, unpackBytes } from "./trit/bytes";
+export { PAGE_TRYTES } from "./trit/constants";
 export { multiplyBytes, multiplyFloats } from "./trit/products";
 export { packRows, spreadTail, unpackRow } from "./trit/rows";
 export { addTrytes, greaterTrytes, lesserTrytes, negateTrytes, subtractTrytes } from "./trit/trytes";

@@ -10,9 +10,6 @@ export type { FrameAllocator, FrameOwners, FrameStatistics, ZoneStatistics } fro
 export { TernaryMatrix } from "./api/ternary/matrix.js";
 export type { MemoryRegion, TernaryOptions } from "./api/ternary/regions.js";
 export { type Gate, TernaryMemory } from "./api/ternary/ternary-memory.js";
-
-parts.ternary = openTernary;
-
 export {
   LARGE_PAGE_TRYTES,
   PAGE_TRYTES,
@@ -31,3 +28,5 @@ export { type Trit, trit } from "./trit/trit.js";
 export { Tryte } from "./trit/tryte.js";
 export { trytes } from "./trit/vectors.js";
 export { Word } from "./trit/word.js";
+
+parts.ternary = openTernary;

@@ -147,6 +147,7 @@ describe("ternary addresses", () => {
     assert.deepEqual(TernaryAddress.fromInteger(VIRTUAL_MIN).indices(), [0, 0, 0, 0]);
     assert.deepEqual(TernaryAddress.fromInteger(VIRTUAL_MAX).indices(), [19682, 19682, 19682, 728]);
     assert.deepEqual(tableIndices(0), [9841, 9841, 9841]);
+    assert.deepEqual(TernaryAddress.fromInteger(-1).indices(), [9841, 9841, 9840, 728]);
     for (const value of [VIRTUAL_MIN - 1, VIRTUAL_MAX + 1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, "1"]) {
       assert.equal(isVirtual(value as number), false);
       expectCode("INVALID_ADDRESS", () => TernaryAddress.fromInteger(value as number));

@@ -121,6 +121,10 @@ describe("words", () => {
   it("reach as far as 27 trits do", () => {
     assert.equal(BigInt(Word.MAX_VALUE), MAX);
     assert.equal(Word.parse("+".repeat(27)).valueOf(), Word.MAX_VALUE);
+    const wide = Word.from(Word.MAX_VALUE).multiplyWide(Word.MAX_VALUE);
+    const exact = MAX * MAX;
+    const high = (exact + MAX) / MODULUS;
+    assert.deepEqual(wide.map(Number), [Number(exact - MODULUS * high), Number(high)]);
     for (const value of [Word.MAX_VALUE + 1, Word.MIN_VALUE - 1, 0.5, Number.NaN, 1n, "1"]) {
       expectCode("INVALID_ARGUMENT", () => Word.from(value as number));
       expectCode("INVALID_ARGUMENT", () => Word.from(0).sub(value as number));

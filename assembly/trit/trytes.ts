@@ -15,7 +15,7 @@ export function addTrytes(a: usize, b: usize, count: u32, to: usize): u32 {
   for (let at: usize = 0; at < <usize>count << 1; at += VECTOR_BYTES) {
     const left = v128.load(a + at);
     const right = v128.load(b + at);
-    const sum = i16x8.add_sat_s(left, right);
+    const sum = i16x8.add(left, right);
     const wrong = tooLarge(i16x8.max_u(largest(left, right), i16x8.abs(sum)));
     v128.store(to + at, sum);
     if (v128.any_true(wrong)) return firstLane(wrong, at, count);
@@ -27,7 +27,7 @@ export function subtractTrytes(a: usize, b: usize, count: u32, to: usize): u32 {
   for (let at: usize = 0; at < <usize>count << 1; at += VECTOR_BYTES) {
     const left = v128.load(a + at);
     const right = v128.load(b + at);
-    const difference = i16x8.sub_sat_s(left, right);
+    const difference = i16x8.sub(left, right);
     const wrong = tooLarge(i16x8.max_u(largest(left, right), i16x8.abs(difference)));
     v128.store(to + at, difference);
     if (v128.any_true(wrong)) return firstLane(wrong, at, count);
