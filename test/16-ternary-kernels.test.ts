@@ -52,6 +52,16 @@ const lengths = [
 ];
 
 describe("ternary kernels", () => {
+  it("have their areas where the page says", () => {
+    const page = readFileSync(new URL("../../docs/ENGINE.md", import.meta.url), "utf8");
+    assert.equal(kernels.KERNEL_VECTOR.value, 0x0110_0000);
+    assert.equal(
+      kernels.KERNEL_RESULTS.value + kernels.KERNEL_RESULTS_BYTES.value,
+      0x0110_0000 + 15 * 2 ** 20,
+    );
+    assert.ok(page.includes("| `0x0110_0000` | 15 MiB |"));
+  });
+
   it("pack all 243 combinations of five, as fractions", () => {
     for (let code = 0; code < 243; code++) {
       const five = [0, 1, 2, 3, 4].map((i) => (Math.floor(code / 3 ** i) % 3) - 1);
