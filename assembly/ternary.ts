@@ -2,6 +2,12 @@
  * What the ternary module exports to the host: a flat list, no logic.
  */
 
+export {
+  KERNEL_RESULTS,
+  KERNEL_RESULTS_BYTES,
+  KERNEL_VECTOR,
+  KERNEL_VECTOR_BYTES,
+} from "./base/memory-map";
 export { createMemory, destroyMemory, REGIONS_MAX } from "./page/create";
 export { allocateFrames, deallocateFrame, frameAddress, frameOwners } from "./page/frames-host";
 export {
@@ -15,4 +21,8 @@ export {
   takeFrame,
 } from "./page/physical";
 export { memoryStatistics } from "./page/statistics";
+export { packBytes, unpackBytes } from "./trit/bytes";
 export { PAGE_TRYTES } from "./trit/constants";
+export { multiplyBytes, multiplyFloats } from "./trit/products";
+export { packRows, spreadTail, unpackRow } from "./trit/rows";
+export { addTrytes, greaterTrytes, lesserTrytes, negateTrytes, subtractTrytes } from "./trit/trytes";

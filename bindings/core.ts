@@ -5,7 +5,8 @@
  * before the host is asked for anything. Addresses and counts that come back from Wasm are made unsigned where they do.
  */
 import { type ErrorCode, PerdureError } from "./base/errors.js";
-import { engineModule, moduleOf, smallInstance } from "./hash/engine-module.js";
+import { moduleOf } from "./base/wasm-module.js";
+import { engineModule, smallInstance } from "./hash/engine-module.js";
 import { WasmHasher } from "./hash/wasm-hasher.js";
 
 export const BLOCK_BYTES = 4096;

@@ -7,7 +7,26 @@ export { MappingFlags, Mode, PageFlags, Zone } from "./api/ternary/enums.js";
 export type { Frame } from "./api/ternary/frame.js";
 export type { FrameGuard } from "./api/ternary/frame-guard.js";
 export type { FrameAllocator, FrameOwners, FrameStatistics, ZoneStatistics } from "./api/ternary/frames.js";
-export { type MemoryRegion, PAGE_TRYTES, type TernaryOptions } from "./api/ternary/regions.js";
+export { TernaryMatrix } from "./api/ternary/matrix.js";
+export type { MemoryRegion, TernaryOptions } from "./api/ternary/regions.js";
 export { type Gate, TernaryMemory } from "./api/ternary/ternary-memory.js";
+export {
+  LARGE_PAGE_TRYTES,
+  PAGE_TRYTES,
+  TABLE_ENTRIES,
+  TernaryAddress,
+} from "./trit/address.js";
+export type { Rounding } from "./trit/balanced.js";
+export { pack, packedLength, unpack } from "./trit/pack.js";
+export {
+  type QuantizedBytes,
+  type QuantizedTrits,
+  quantizeBytes,
+  quantizeTrits,
+} from "./trit/quantize.js";
+export { type Trit, trit } from "./trit/trit.js";
+export { Tryte } from "./trit/tryte.js";
+export { trytes } from "./trit/vectors.js";
+export { Word } from "./trit/word.js";
 
 parts.ternary = openTernary;

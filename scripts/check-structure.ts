@@ -17,6 +17,7 @@ import { fileURLToPath } from "node:url";
 export const bindingsFloors: readonly string[] = [
   "generated",
   "base",
+  "trit",
   "hash",
   "format",
   "storage",
@@ -58,6 +59,10 @@ export const assemblyWriters: readonly string[] = [
   "assembly/block/hash-blocks.ts", // digests and the hash state, in the volatile zone
   "assembly/block/states.ts", // block states and the dirty list; zeros, into blocks that become present
   "assembly/block/window-table.ts", // what is known of the windows, in the volatile zone
+  "assembly/trit/bytes.ts", // where the host says: staging in the volatile zone, or a memory without an image
+  "assembly/trit/products.ts", // the same
+  "assembly/trit/rows.ts", // the same
+  "assembly/trit/trytes.ts", // the same
   "assembly/block/access.ts", // the barrier: all other writing, after a touch; results in the exchange area
 ];
 

@@ -91,6 +91,13 @@ export const WINDOW_DESCRIPTORS: usize = 0x1001000;
 export const WINDOW_LOOKUP: usize = 0x1040000;
 export const WINDOW_TABLE_END: usize = 0x1060000;
 
+/** Of the kernels in trit/: a vector that rows are multiplied by, or rows on their way in or out. Room for 2²¹ f32 and what a last group is spread to. */
+export const KERNEL_VECTOR: usize = 0x1100000;
+export const KERNEL_VECTOR_BYTES: usize = 0x810000;
+/** What they answer with. */
+export const KERNEL_RESULTS: usize = 0x1910000;
+export const KERNEL_RESULTS_BYTES: usize = 0x6f0000;
+
 export const SCRATCH_STACK: usize = 0x2000000;
 
 /** Windows onto the high image. */
@@ -142,7 +149,9 @@ if (
   TLB > MARKS ||
   MARKS > MARKS_END ||
   MARKS_END > WINDOW_TABLE ||
-  WINDOW_TABLE_END > SCRATCH_STACK ||
+  WINDOW_TABLE_END > KERNEL_VECTOR ||
+  KERNEL_VECTOR + KERNEL_VECTOR_BYTES > KERNEL_RESULTS ||
+  KERNEL_RESULTS + KERNEL_RESULTS_BYTES > SCRATCH_STACK ||
   SCRATCH_STACK > WINDOWS ||
   WINDOWS + WINDOWS_BYTES > LOW_IMAGE
 )

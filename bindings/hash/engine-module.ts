@@ -2,7 +2,7 @@
  * The engine's Wasm module, compiled once, and an instance of it with a small memory for whatever needs no image: hashing, until there is one, and
  * the constants that the module exports. Hashing leaves nothing in memory that a later call reads, so that all can have it in common.
  */
-import { fromHex } from "../base/bytes.js";
+import { moduleOf } from "../base/wasm-module.js";
 import { engineWasm } from "../generated/engine-wasm.js";
 
 export interface EngineInstance {
@@ -13,18 +13,7 @@ export interface EngineInstance {
 /** To the end of the areas for hashing: memory that has to grow slows down every typed array of the process. */
 const smallPages = 3;
 
-const compiled = new Map<string, WebAssembly.Module>();
 let small: EngineInstance | null = null;
-
-/** The module that a text of hexadecimal digits is; compiled once. */
-export function moduleOf(text: string): WebAssembly.Module {
-  let module = compiled.get(text);
-  if (module === undefined) {
-    module = new WebAssembly.Module(fromHex(text)!);
-    compiled.set(text, module);
-  }
-  return module;
-}
 
 export const engineModule = (): WebAssembly.Module => moduleOf(engineWasm);
 

@@ -13,6 +13,16 @@ export interface TernaryFunctions {
   frameAddress(memory: number, frame: number): number;
   frameOwners(memory: number, frame: number): number;
   memoryStatistics(memory: number, zone: number): void;
+  /** Of rows.ts and products.ts in assembly/trit: the index of the first element that is no trit, or −1. */
+  packRows(from: number, columns: number, rows: number, to: number): number;
+  unpackRow(row: number, columns: number, to: number): void;
+  spreadTail(vector: number, columns: number, shift: number): void;
+  multiplyBytes(row: number, rows: number, columns: number, vector: number, out: number): void;
+  multiplyFloats(row: number, rows: number, columns: number, vector: number, out: number): void;
+  readonly KERNEL_VECTOR: WebAssembly.Global;
+  readonly KERNEL_VECTOR_BYTES: WebAssembly.Global;
+  readonly KERNEL_RESULTS: WebAssembly.Global;
+  readonly KERNEL_RESULTS_BYTES: WebAssembly.Global;
 }
 
 const joined = new WeakMap<Engine, TernaryFunctions>();

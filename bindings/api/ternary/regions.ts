@@ -4,7 +4,10 @@
  */
 import { PerdureError } from "../../base/errors.js";
 import type { Engine } from "../../engine.js";
+import { FRAME_MAX, PAGE_TRYTES } from "../../trit/address.js";
 import { Zone } from "./enums.js";
+
+export { PAGE_TRYTES };
 
 /** A range of physical memory in bytes, end exclusive; rounded inward to whole frames. */
 export interface MemoryRegion {
@@ -30,11 +33,9 @@ export interface FrameRange {
   readonly zone: Zone;
 }
 
-/** Trytes of a frame, and of a page. */
-export const PAGE_TRYTES = 729;
+/** Of a frame: two bytes a tryte. */
 export const FRAME_BYTES = 2 * PAGE_TRYTES;
-/** The greatest number of 21 trits, and one more. */
-const FRAMES = (3 ** 21 - 1) / 2 + 1;
+const FRAMES = FRAME_MAX + 1;
 const DMA_BYTES = 2 ** 24;
 const HIGH_BYTES = 2 ** 32;
 /** Frames of the low zones end there. */
