@@ -212,11 +212,14 @@ describe("memory: files", () => {
         memory.snapshots.create("s");
         memory.close();
         const whole = readFileSync(states.path());
+        const isUsed = (slot: number) =>
+          whole.subarray(slot * BLOCK, (slot + 1) * BLOCK).some((byte) => byte !== 0);
+        // Most of a small file is room that was written ahead.
+        const used = Array.from({ length: whole.length / BLOCK - 3 }, (_, i) => 3 + i).filter(isUsed);
         let found = 0;
         for (let i = 0; i < 16; i++) {
           const bytes = Buffer.from(whole);
-          const slot = 3 + random.below(bytes.length / BLOCK - 3);
-          const wasZero = bytes.subarray(slot * BLOCK, (slot + 1) * BLOCK).every((byte) => byte === 0);
+          const slot = random.pick(used);
           for (let flips = 0; flips < 3; flips++)
             bytes[slot * BLOCK + random.below(BLOCK)] ^= 1 << random.below(8);
           const storage = new MemoryStorage();
@@ -232,7 +235,6 @@ describe("memory: files", () => {
           const report = damaged.check({ all: true });
           assert.equal(report.ok, report.problems.length === 0);
           if (!report.ok) found++;
-          else assert.ok(wasZero || slot * BLOCK >= 0, "a slot that nothing needs");
           assert.ok(report.problems.every((problem) => typeof problem === "string" && problem.length > 5));
           const after = Buffer.alloc(storage.size());
           storage.read(0, after);
