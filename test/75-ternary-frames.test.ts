@@ -306,6 +306,17 @@ describe("ternary memory: frames", () => {
     assert.equal(frames.statistics().usedFrames, 0);
   });
 
+  it("of the High zone have owners of their own, one beyond a cluster of owner words as well", () => {
+    const ternary = states
+      .open({ autoCommit: false })
+      .ternary("m", { lowBytes: 0, highBytes: 1458 * 22_000 });
+    const { frames } = ternary;
+    const all = frames.allocateContiguous(21_000, Zone.High);
+    for (const frame of all) assert.deepEqual(frames.ownersOf(frame), { held: true, mappings: 0 });
+    for (const frame of all) frames.deallocate(frame);
+    assert.equal(frames.statistics().usedFrames, 0);
+  });
+
   it("are given back all together, or none of them", () => {
     const { frames } = make();
     const run = frames.allocateContiguous(5, Zone.DMA);

@@ -30,8 +30,8 @@ export const engineMutants: readonly Mutant[] = [
     file: "bindings/engine.ts",
     find: "      for (const watch of this.watches) this.reload(watch);\n",
     replace: "",
-    killedBy: MODEL,
-    title: "with room",
+    killedBy: "70-memory-views",
+    title: "rollback and restore show",
   },
   {
     name: "rollback-keeps-blocks",

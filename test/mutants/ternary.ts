@@ -30,8 +30,8 @@ export const ternaryMutants: readonly Mutant[] = [
     file: "assembly/page/region-record.ts",
     find: "((index - cluster * CLUSTER_WORDS) << 2)",
     replace: "((index & 8191) << 2)",
-    killedBy: FRAMES,
-    title: "windows for all",
+    killedBy: "75-ternary-frames",
+    title: "owners of their own",
   },
   {
     name: "frame-unaligned",
