@@ -69,11 +69,11 @@ export abstract class Accessors extends EventTarget {
     bytes: number,
     ready: ReadyBlocks,
   ): DataView {
-    const { states } = memory;
     const block = address >>> 12;
-    const isReady = isOfHeap(address) && states[block] >= ready.least && (address & 4095) <= 4096 - bytes;
+    const isReady =
+      isOfHeap(address) && memory.states[block] >= ready.least && (address & 4095) <= 4096 - bytes;
     if (!isReady) memory.admit(address, bytes, ready.least === DIRTY);
-    ready.note(states, block);
+    ready.note(memory.states, block);
     return memory.data;
   }
 

@@ -4,27 +4,27 @@
  *
  * Invariant: every block of a range has the state that is needed. States only rise while a program stores and loads; whoever lowers one drops this object.
  *
- * How far a range reaches is found out by looking at the states of its neighbours, at twice as many as the last time. It pays for itself: a range that goes on is looked at
+ * How far a range reaches is found out by looking at the states of its neighbours, at twice as many as were ever found. It pays for itself: a range that goes on is looked at
  * from its end only, and any other after one access for every eight blocks that the last look has cost.
  */
 
+import { BLOCK_BYTES } from "../core.js";
+
 /** More than the end of any range, and a small integer: as one that is none, infinity, it would make comparing slower. */
 const NOWHERE = 0x7fff_ffff;
-const BLOCK_SHIFT = 12;
 /** Of the heap. */
 const FIRST_BLOCK = 0x1_4000;
 /** The most bytes that one access has. */
 const ACCESS_BYTES = 8;
-const REACH_MIN = 16;
 
 export class ReadyBlocks {
-  // First and last position at which any access lies within the range. The one that is looked for first is the longer one.
+  // First and last position at which any access lies within the range. The longer one comes first, as they were found.
   private from = NOWHERE;
   private to = 0;
   private otherFrom = NOWHERE;
   private otherTo = 0;
   /** Blocks in each direction that the next look may take in. */
-  private reach = REACH_MIN;
+  private reach = 16;
   /** Accesses elsewhere before it. */
   private patience = 0;
 
@@ -57,27 +57,24 @@ export class ReadyBlocks {
     while (first > limit && states[first - 1] >= this.least) first--;
     const from = addressOf(first);
     const to = this.endOf(states, first, block);
-    if (to - from < this.to - this.from) {
-      this.otherFrom = from;
-      this.otherTo = to;
-      return;
-    }
-    this.otherFrom = this.from;
-    this.otherTo = this.to;
+    const isLonger = to - from >= this.to - this.from;
+    this.otherFrom = isLonger ? this.from : from;
+    this.otherTo = isLonger ? this.to : to;
+    if (!isLonger) return;
     this.from = from;
     this.to = to;
   }
 
   /** The last position of the range that has these two blocks. */
   private endOf(states: Uint8Array, first: number, block: number): number {
-    const limit = Math.min(states.length, block + this.reach);
+    const limit = block + this.reach;
     let end = block + 1;
     while (end < limit && states[end] >= this.least) end++;
-    this.reach = Math.max(REACH_MIN, 2 * (end - first));
+    this.reach = Math.max(this.reach, 2 * (end - first));
     this.patience = (end - first) >>> 3;
-    return addressOf(end - 1) + (4096 - ACCESS_BYTES);
+    return addressOf(end - 1) + BLOCK_BYTES - ACCESS_BYTES;
   }
 }
 
 /** A small integer wherever it can be one. */
-const addressOf = (block: number): number => (block << BLOCK_SHIFT) >>> 0;
+const addressOf = (block: number): number => (block << 12) >>> 0;
