@@ -33,9 +33,10 @@ export class ReadyBlocks {
     readonly least: number,
   ) {}
 
-  /** Whether any number at `address` is ready; false as well when that is not known. */
+  /** Whether any number at `address` is ready; false as well when that is not known, or it is no whole number. */
   has(address: number): boolean {
-    // V8 makes plain branches of conditions that end in constants.
+    // V8 makes plain branches of conditions that end in constants, and nothing at all of the first one where addresses are small integers.
+    if (Math.floor(address) !== address) return false;
     if (address >= this.from && address <= this.to) return true;
     if (address >= this.otherFrom && address <= this.otherTo) return true;
     return false;
