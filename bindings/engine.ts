@@ -295,8 +295,7 @@ export class Engine {
     if (this.hasWritableWatch()) addUnseenChanges(this.core, pager, this.watches, changes);
     const sequence = pager.commit(changes, durable);
     this.core.functions.settle();
-    this.reason = null;
-    this.listener?.accessChanged();
+    this.halt = null;
     return sequence;
   }
 

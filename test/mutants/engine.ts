@@ -153,8 +153,8 @@ export const engineMutants: readonly Mutant[] = [
     name: "ready-after-commit",
     broken: "what is known to be ready is forgotten by a commit",
     file: "bindings/engine.ts",
-    find: "    this.reason = null;\n    this.listener?.accessChanged();\n",
-    replace: "    if (this.reason !== null) this.halt = null;\n",
+    find: "    this.halt = null;\n    return sequence;\n",
+    replace: "    if (this.reason !== null) this.halt = null;\n    return sequence;\n",
     killedBy: READY,
   },
   {
