@@ -113,8 +113,8 @@ export class Engine {
   // Calls
 
   /**
-   * Calls a function of the engine that changes the image. An error of the host in the middle of it may have left the image half changed: then nothing
-   * more is written before `rollback`.
+   * Calls a function of the engine that changes the image; what gives blocks of the heap back is called through this or `release`. An error of the host in
+   * the middle of it may have left the image half changed: then nothing more is written before `rollback`.
    */
   mutate(call: () => number): number {
     this.ensureWritable();

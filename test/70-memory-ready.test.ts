@@ -9,6 +9,7 @@ import type { Memory } from "../bindings/index.js";
 import { expectCode } from "./support/expect-code.js";
 import { States } from "./support/memory-states.js";
 import { withSeed } from "./support/random.js";
+import { readyBlocksOf } from "./support/ready-blocks.js";
 
 const BLOCK = 4096;
 const BLOCKS = 40;
@@ -33,10 +34,9 @@ describe("memory: blocks that are known to be ready", () => {
         assert.equal(memory.getU32(start + i * BLOCK + 8 * round), value);
       }
     }
-    for (const name of ["reading", "writing"] as const) {
-      const ready = (memory as unknown as Record<typeof name, ReadyBlocks>)[name];
-      for (let i = 0; i < blocks; i++) assert.ok(ready.has(start + i * BLOCK), `${name}: block ${i}`);
-    }
+    const { reading, writing } = readyBlocksOf(memory);
+    for (let i = 0; i < blocks; i++)
+      for (const ready of [reading, writing]) assert.ok(ready.has(start + i * BLOCK), `block ${i}`);
   }
 
   function store(value: number): void {
