@@ -136,7 +136,10 @@ export class MemoryCampaign {
   }
 
   private manySteps(): void {
-    for (let i = this.random.below(25); i > 0; i--) this.work.step();
+    for (let i = this.random.below(25); i > 0; i--) {
+      this.work.step();
+      assertReadyBlocks(this.memory);
+    }
   }
 
   /** What is there now was committed by something that commits first. */
