@@ -25,8 +25,7 @@ const NO_STATES = new Uint8Array(0);
 type Find = (memory: Accessors, address: number, bytes: number, ready: ReadyBlocks) => DataView;
 
 /**
- * Addresses are byte positions in the heap, integers below 2³²; values are little-endian at any alignment. Anything else is INVALID_ADDRESS, except that a fraction is
- * not always noticed: it then counts as its whole part.
+ * Addresses are byte positions in the heap, integers below 2³²; values are little-endian at any alignment. INVALID_ADDRESS for anything else.
  */
 export abstract class Accessors extends EventTarget {
   /** @internal */
