@@ -2,7 +2,7 @@
  * Typed access to linear memory, in a loop about half as slow again as a DataView. An access to blocks that are known to be ready costs two comparisons.
  * Any other looks at the state of its block, and goes to `admit` unless that is right: it brings the block in, makes it part of the next commit, or throws.
  *
- * Invariants: what is in `reading` and `writing` is so (ready-blocks.ts): whoever may end that calls `renewReady` or `lookAtAll` before a program can store or load
+ * Invariants: what is in `reading` and `writing` is so (ready-blocks.ts): whoever may end that calls `trust` or `lookAtAll` before a program can store or load
  * again. Nothing is in them while accesses have to be looked at one by one (`checks`, suspended, closed).
  *
  * Measured in V8 11.3: a short loop is bound by its branches, two to a cycle, and a DataView has six of them. Hence the two comparisons, before the look at
