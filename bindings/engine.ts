@@ -113,13 +113,12 @@ export class Engine {
   // Calls
 
   /**
-   * Calls a function of the engine that changes the image. An error of the host in the middle of it may have left the image half changed: then nothing
-   * more is written before `rollback`.
+   * Calls a function of the engine that changes the image; what gives blocks of the heap back is called through this or `release`. An error of the host in
+   * the middle of it may have left the image half changed: then nothing more is written before `rollback`.
    */
   mutate(call: () => number): number {
     this.ensureWritable();
     const { core } = this;
-    const { data } = core;
     let result: number;
     try {
       result = call() >>> 0;
@@ -127,7 +126,7 @@ export class Engine {
       throw this.suspend(cause);
     }
     core.renew();
-    if (core.data !== data) this.listener?.accessChanged();
+    this.listener?.accessChanged();
     return result;
   }
 
@@ -155,6 +154,8 @@ export class Engine {
     } catch (cause) {
       throw this.suspend(cause);
     }
+    // Its span may have gone back with it.
+    if (this.core.states[address >>> 12] < this.core.constants.CLEAN) this.listener?.accessChanged();
     return code;
   }
 
@@ -294,7 +295,7 @@ export class Engine {
     if (this.hasWritableWatch()) addUnseenChanges(this.core, pager, this.watches, changes);
     const sequence = pager.commit(changes, durable);
     this.core.functions.settle();
-    if (this.reason !== null) this.halt = null;
+    this.halt = null;
     return sequence;
   }
 

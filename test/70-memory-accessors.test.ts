@@ -1,4 +1,4 @@
-// What decides whether an access may pass unseen: the state of its block and nothing that was remembered of it.
+// What decides whether an access may pass unseen: the state of its block, and what is remembered of it (70-memory-ready.test.ts).
 
 import assert from "node:assert/strict";
 import { HEAP } from "../bindings/api/session.js";
@@ -22,7 +22,9 @@ describe("accessors", () => {
   it("repeat constants of the engine", () => {
     const host = { fault() {}, firstTouch() {}, spill() {} };
     const { constants } = new Core(host, { reserveBytes: 0, maxBytes: 0, windowBytes: 0 });
-    assert.deepEqual([constants.HEAP, constants.CLEAN, constants.DIRTY], [HEAP, 3, 5]);
+    const { CLEAN, DIRTY, CLUSTER_BYTES, WINDOW_EPOCH } = constants;
+    assert.deepEqual([constants.HEAP, CLEAN, DIRTY], [HEAP, 3, 5]);
+    assert.deepEqual([CLUSTER_BYTES, WINDOW_EPOCH], [40_960, 0x3_0010]);
   });
 
   it("refuse what is no address, however ready the block is that it would wrap around to", () => {

@@ -8,6 +8,12 @@ import { copyWritten, discardClusters, EXTENT, eachPart, firstClusterOf, takeClu
 import { Kind, Registry } from "./roots.js";
 import type { Session } from "./session.js";
 
+// Constants of the engine that every access needs: looking them up there would cost more than the access.
+const CLUSTER_BYTES = 40_960;
+const WINDOW_EPOCH = 0x3_0010;
+const CLEAN = 3;
+const DIRTY = 5;
+
 /** The most bytes that an image can address beyond the low part. */
 const MAX_BYTES = 2 ** 52 - 2 ** 32 - 2 ** 13;
 
@@ -72,61 +78,71 @@ export class Region {
     return this.dataAt(offset, 1).getUint8(this.at);
   }
   setU8(offset: number, value: number): void {
-    this.put(offset, 1, (data, at) => data.setUint8(at, value));
+    this.target(offset, 1).setUint8(this.at, value);
+    this.stored(offset, 1);
   }
   getI8(offset: number): number {
     return this.dataAt(offset, 1).getInt8(this.at);
   }
   setI8(offset: number, value: number): void {
-    this.put(offset, 1, (data, at) => data.setInt8(at, value));
+    this.target(offset, 1).setInt8(this.at, value);
+    this.stored(offset, 1);
   }
   getU16(offset: number): number {
     return this.dataAt(offset, 2).getUint16(this.at, true);
   }
   setU16(offset: number, value: number): void {
-    this.put(offset, 2, (data, at) => data.setUint16(at, value, true));
+    this.target(offset, 2).setUint16(this.at, value, true);
+    this.stored(offset, 2);
   }
   getI16(offset: number): number {
     return this.dataAt(offset, 2).getInt16(this.at, true);
   }
   setI16(offset: number, value: number): void {
-    this.put(offset, 2, (data, at) => data.setInt16(at, value, true));
+    this.target(offset, 2).setInt16(this.at, value, true);
+    this.stored(offset, 2);
   }
   getU32(offset: number): number {
     return this.dataAt(offset, 4).getUint32(this.at, true);
   }
   setU32(offset: number, value: number): void {
-    this.put(offset, 4, (data, at) => data.setUint32(at, value, true));
+    this.target(offset, 4).setUint32(this.at, value, true);
+    this.stored(offset, 4);
   }
   getI32(offset: number): number {
     return this.dataAt(offset, 4).getInt32(this.at, true);
   }
   setI32(offset: number, value: number): void {
-    this.put(offset, 4, (data, at) => data.setInt32(at, value, true));
+    this.target(offset, 4).setInt32(this.at, value, true);
+    this.stored(offset, 4);
   }
   getU64(offset: number): bigint {
     return this.dataAt(offset, 8).getBigUint64(this.at, true);
   }
   setU64(offset: number, value: bigint): void {
-    this.put(offset, 8, (data, at) => data.setBigUint64(at, value, true));
+    this.target(offset, 8).setBigUint64(this.at, value, true);
+    this.stored(offset, 8);
   }
   getI64(offset: number): bigint {
     return this.dataAt(offset, 8).getBigInt64(this.at, true);
   }
   setI64(offset: number, value: bigint): void {
-    this.put(offset, 8, (data, at) => data.setBigInt64(at, value, true));
+    this.target(offset, 8).setBigInt64(this.at, value, true);
+    this.stored(offset, 8);
   }
   getF32(offset: number): number {
     return this.dataAt(offset, 4).getFloat32(this.at, true);
   }
   setF32(offset: number, value: number): void {
-    this.put(offset, 4, (data, at) => data.setFloat32(at, value, true));
+    this.target(offset, 4).setFloat32(this.at, value, true);
+    this.stored(offset, 4);
   }
   getF64(offset: number): number {
     return this.dataAt(offset, 8).getFloat64(this.at, true);
   }
   setF64(offset: number, value: number): void {
-    this.put(offset, 8, (data, at) => data.setFloat64(at, value, true));
+    this.target(offset, 8).setFloat64(this.at, value, true);
+    this.stored(offset, 8);
   }
 
   /** A copy of `length` bytes. */
@@ -165,8 +181,8 @@ export class Region {
     const { engine } = this;
     engine.ensureWritable();
     const before = this.bytes;
-    const clusters = clustersFor(engine, bytes);
-    const cut = clustersFor(engine, before) - clusters;
+    const clusters = clustersFor(bytes);
+    const cut = clustersFor(before) - clusters;
     const { core } = engine;
     // What may be refused comes first.
     if (cut > 0) discardClusters(engine, this.firstCluster + clusters, cut);
@@ -192,7 +208,7 @@ export class Region {
     const { engine } = this;
     engine.ensureWritable();
     const { functions } = engine.core;
-    discardClusters(engine, this.firstCluster, clustersFor(engine, this.bytes));
+    discardClusters(engine, this.firstCluster, clustersFor(this.bytes));
     engine.changeAll(() => {
       this.registry.delete(this.name);
       engine.mutate(() => functions.giveExtent(this.extent));
@@ -218,21 +234,22 @@ export class Region {
     return Region.scratch;
   }
 
-  private put(offset: number, bytes: number, store: (data: DataView, at: number) => void): void {
+  /** The same for storing them; `stored` puts where they belong those that lie in two clusters. */
+  private target(offset: number, bytes: number): DataView {
     const address = this.locate(offset, bytes, true);
-    if (address >= 0) {
-      store(this.engine.core.data, address);
-      return;
-    }
-    store(Region.scratch, 0);
-    this.write(offset, new Uint8Array(Region.scratch.buffer.slice(0, bytes)));
+    this.at = Math.max(address, 0);
+    return address >= 0 ? this.engine.core.data : Region.scratch;
+  }
+
+  private stored(offset: number, bytes: number): void {
+    if ((offset % CLUSTER_BYTES) + bytes > CLUSTER_BYTES)
+      this.write(offset, new Uint8Array(Region.scratch.buffer.slice(0, bytes)));
   }
 
   /** The address of bytes that lie in one cluster, ready to be used; −1 for those that lie in two. */
   private locate(offset: number, bytes: number, write: boolean): number {
     this.verify(offset, bytes, write);
     const { core } = this.engine;
-    const { CLUSTER_BYTES, WINDOW_EPOCH, CLEAN, DIRTY } = core.constants;
     const cluster = Math.floor(offset / CLUSTER_BYTES);
     const within = offset - cluster * CLUSTER_BYTES;
     if (within + bytes > CLUSTER_BYTES) return -1;
@@ -249,7 +266,7 @@ export class Region {
   private show(cluster: number): void {
     this.window = this.engine.windowOf(this.firstCluster + cluster);
     this.cluster = cluster;
-    this.epoch = this.engine.core.data.getUint32(this.engine.core.constants.WINDOW_EPOCH, true);
+    this.epoch = this.engine.core.data.getUint32(WINDOW_EPOCH, true);
   }
 
   private verify(offset: number, bytes: number, write: boolean): void {
@@ -288,7 +305,6 @@ export class Region {
 
   /** What is cut off within the last cluster that stays is made zeros, so that growing again shows zeros. */
   private clearTail(from: number, to: number): void {
-    const { CLUSTER_BYTES } = this.engine.core.constants;
     const end = Math.min(to, Math.max(1, Math.ceil(from / CLUSTER_BYTES)) * CLUSTER_BYTES);
     if (end > from) this.write(from, new Uint8Array(end - from));
   }
@@ -298,7 +314,7 @@ export class Region {
     const { engine } = this;
     const { functions } = engine.core;
     const extent = takeExtent(engine, bytes);
-    const old = { extent: this.extent, first: this.firstCluster, clusters: clustersFor(engine, this.bytes) };
+    const old = { extent: this.extent, first: this.firstCluster, clusters: clustersFor(this.bytes) };
     engine.changeAll(() => {
       this.registry.set(this.name, extent);
       copyWritten(engine, old.first, firstClusterOf(engine, extent), old.clusters);
@@ -309,7 +325,7 @@ export class Region {
 }
 
 function takeExtent(engine: Engine, bytes: number): number {
-  const extent = takeClusters(engine, clustersFor(engine, bytes), `${bytes} bytes`);
+  const extent = takeClusters(engine, clustersFor(bytes), `${bytes} bytes`);
   setLength(engine, extent, bytes);
   return extent;
 }
@@ -319,8 +335,8 @@ function setLength(engine: Engine, extent: number, bytes: number): void {
   engine.core.data.setBigUint64(extent + EXTENT.length, BigInt(bytes), true);
 }
 
-function clustersFor(engine: Engine, bytes: number): number {
-  return Math.max(1, Math.ceil(bytes / engine.core.constants.CLUSTER_BYTES));
+function clustersFor(bytes: number): number {
+  return Math.max(1, Math.ceil(bytes / CLUSTER_BYTES));
 }
 
 function verifyLength(bytes: number): void {

@@ -165,7 +165,7 @@ export abstract class Session extends Accessors {
     const { core, halt } = this.engine;
     this.data = core.data;
     if (this.closed || halt !== null || this.settings.checks) this.lookAtAll();
-    else this.states = core.states;
+    else this.trust(core.states);
   }
 
   private failed(error: unknown): void {

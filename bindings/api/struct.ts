@@ -67,14 +67,33 @@ interface Field {
   define(target: object, name: string, offset: number): void;
 }
 
-interface Place {
-  memory: Memory;
-  address: number;
+/** Answers the object that it is given, so that a class derived from it puts its private fields there. */
+class Given {
+  constructor(object: object) {
+    // biome-ignore lint/correctness/noConstructorReturn: that is what it is for
+    return object;
+  }
 }
 
-/** Where an accessor object lies. */
-const places = new WeakMap<object, Place>();
-const placeOf = (accessor: object): Place => places.get(accessor) as Place;
+/** Where an accessor object lies: in private fields of it, which no program sees. */
+class Place extends Given {
+  readonly #memory: Memory;
+  readonly #address: number;
+
+  constructor(accessor: object, memory: Memory, address: number) {
+    super(accessor);
+    this.#memory = memory;
+    this.#address = address;
+  }
+
+  static memoryOf(accessor: object): Memory {
+    return (accessor as Place).#memory;
+  }
+
+  static addressOf(accessor: object): number {
+    return (accessor as Place).#address;
+  }
+}
 
 const encoder = new TextEncoder();
 /** A byte order mark at the front is part of the text. */
@@ -107,7 +126,7 @@ export function struct<const S extends Schema>(fields: S): Struct<S> {
   const layout = `{${texts.join(",")}}${size}`;
   const accessor = (memory: Memory, address: number): Accessor<S> => {
     const object = Object.create(prototype);
-    places.set(object, { memory, address });
+    new Place(object, memory, address);
     return object;
   };
   const self: Struct<S> = {
@@ -298,12 +317,10 @@ function property(
       Object.defineProperty(target, name, {
         enumerable: true,
         get(this: object) {
-          const { memory, address } = placeOf(this);
-          return get(memory, address + offset);
+          return get(Place.memoryOf(this), Place.addressOf(this) + offset);
         },
         set(this: object, value: unknown) {
-          const { memory, address } = placeOf(this);
-          set(memory, address + offset, value as never);
+          set(Place.memoryOf(this), Place.addressOf(this) + offset, value as never);
         },
       });
     },

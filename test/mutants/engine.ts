@@ -4,6 +4,7 @@ import type { Mutant } from "./pager.js";
 
 const MODEL = "72-memory-model";
 const EDGES = "73-memory-edges";
+const READY = "70-memory-ready";
 
 export const engineMutants: readonly Mutant[] = [
   {
@@ -147,6 +148,54 @@ export const engineMutants: readonly Mutant[] = [
     replace: "      this.target.flushed();\n",
     killedBy: MODEL,
     title: "commits by itself",
+  },
+  {
+    name: "ready-after-commit",
+    broken: "what is known to be ready is forgotten by a commit",
+    file: "bindings/engine.ts",
+    find: "    this.halt = null;\n    return sequence;\n",
+    replace: "    if (this.reason !== null) this.halt = null;\n    return sequence;\n",
+    killedBy: READY,
+  },
+  {
+    name: "ready-after-rollback",
+    broken: "what is known to be ready is forgotten when the image changes as a whole",
+    file: "bindings/engine.ts",
+    find: "    } finally {\n      this.listener?.accessChanged();\n",
+    replace: "    } finally {\n",
+    killedBy: READY,
+  },
+  {
+    name: "ready-after-release",
+    broken: "what is known to be ready is forgotten when blocks go back",
+    file: "bindings/engine.ts",
+    find: "    if (this.core.states[address >>> 12] < this.core.constants.CLEAN) this.listener?.accessChanged();\n",
+    replace: "",
+    killedBy: READY,
+  },
+  {
+    name: "ready-after-mutation",
+    broken: "what is known to be ready is forgotten when something else gives blocks back",
+    file: "bindings/engine.ts",
+    find: "    core.renew();\n    this.listener?.accessChanged();\n    return result;\n",
+    replace: "    core.renew();\n    return result;\n",
+    killedBy: READY,
+  },
+  {
+    name: "ready-while-closed",
+    broken: "what is known to be ready is forgotten when accesses have to be looked at",
+    file: "bindings/api/accessors.ts",
+    find: "  protected lookAtAll(): void {\n    this.forgetReady();\n",
+    replace: "  protected lookAtAll(): void {\n",
+    killedBy: READY,
+  },
+  {
+    name: "ready-past-the-end",
+    broken: "a number of eight bytes lies in blocks that are ready with all of them",
+    file: "bindings/api/ready-blocks.ts",
+    find: "BLOCK_BYTES - ACCESS_BYTES",
+    replace: "BLOCK_BYTES - 4",
+    killedBy: READY,
   },
   {
     name: "window-epoch-ignored",

@@ -11,6 +11,7 @@ import { fewWindows, openIn, smallLimits } from "./memory-site.js";
 import { assertSame, assertSound, MemoryState, memoryDifference } from "./memory-state.js";
 import { MemoryWorkload } from "./memory-workload.js";
 import type { Random } from "./random.js";
+import { assertReadyBlocks } from "./ready-blocks.js";
 
 export interface Shape {
   fewWindows?: boolean;
@@ -126,6 +127,7 @@ export class MemoryCampaign {
     assert.equal(this.memory.sequence, this.memory.refresh());
     assertSame(this.memory, work.state, random.oneIn(10));
     work.verifyViews();
+    assertReadyBlocks(this.memory);
   }
 
   private note<T>(what: string, body: () => T): T {
@@ -134,7 +136,10 @@ export class MemoryCampaign {
   }
 
   private manySteps(): void {
-    for (let i = this.random.below(25); i > 0; i--) this.work.step();
+    for (let i = this.random.below(25); i > 0; i--) {
+      this.work.step();
+      assertReadyBlocks(this.memory);
+    }
   }
 
   /** What is there now was committed by something that commits first. */
