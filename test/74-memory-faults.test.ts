@@ -78,6 +78,8 @@ function workUntilError(
   } catch (error) {
     assertCoded(error);
     outcome = "refused";
+    // What is refused for being suspended may have to read first.
+    disk.clearFaults();
     if (memory.engine.halt !== null) {
       outcome = "suspended";
       assert.equal(memory.engine.halt.code, "SUSPENDED");
@@ -91,7 +93,6 @@ function workUntilError(
       ])
         expectCode("SUSPENDED", change);
     }
-    disk.clearFaults();
     memory.rollback();
     work.continueWith(committed);
     assert.equal(memory.engine.halt, null);
