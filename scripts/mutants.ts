@@ -10,9 +10,10 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { engineMutants } from "../test/mutants/engine.js";
 import { type Mutant, mutants as pagerMutants } from "../test/mutants/pager.js";
+import { tableMutants } from "../test/mutants/table.js";
 import { Random, seedFromEnv } from "../test/support/random.js";
 
-const mutants: readonly Mutant[] = [...pagerMutants, ...engineMutants];
+const mutants: readonly Mutant[] = [...pagerMutants, ...engineMutants, ...tableMutants];
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const copy = join(root, "build", "mutants");
 
