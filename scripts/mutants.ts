@@ -10,11 +10,18 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { engineMutants } from "../test/mutants/engine.js";
 import { type Mutant, mutants as pagerMutants } from "../test/mutants/pager.js";
+import { tableMutants } from "../test/mutants/table.js";
 import { ternaryMutants } from "../test/mutants/ternary.js";
 import { tritMutants } from "../test/mutants/trits.js";
 import { Random, seedFromEnv } from "../test/support/random.js";
 
-const mutants: readonly Mutant[] = [...pagerMutants, ...engineMutants, ...ternaryMutants, ...tritMutants];
+const mutants: readonly Mutant[] = [
+  ...pagerMutants,
+  ...engineMutants,
+  ...tableMutants,
+  ...ternaryMutants,
+  ...tritMutants,
+];
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 const copy = join(root, "build", "mutants");
 

@@ -42,12 +42,16 @@ function run(random: Random, keys: Keys, steps: number, failures = false): TreeD
     const choice = random.below(10);
     if (choice < 6) driver.commit();
     else if (choice < 8) driver.rollback();
-    else driver.remount();
+    else {
+      driver.remount();
+      driver.askForSome(20);
+    }
     if (random.oneIn(2)) driver.account();
   }
   driver.account();
   driver.commit();
   driver.remount();
+  driver.askForSome(50);
   driver.account();
   return driver;
 }

@@ -139,6 +139,9 @@ export function treeSeek(tree: usize, keyBytes: u32, mode: u32): usize {
   if (mode == SEEK_AT_MOST) return answerBefore(leaf, slot);
   if (slot == <u32>read<Node>(leaf).count) {
     leaf = read<Node>(leaf).next;
+    if (leaf == 0) return 0;
+    // Whoever is answered reads it: it has to be present.
+    assert(read<Node>(leaf).count > 0);
     slot = 0;
   }
   answer<u32>(ANSWER, slot);

@@ -1,6 +1,6 @@
 import type { ImageReader } from "./image-reader.js";
 
-// Checks that the structures in an image agree with each other, as docs/ENGINE.md §19 lists, and returns what lives
+// Checks that the structures in an image agree with each other, as docs/ENGINE.md §20 lists, and returns what lives
 // in it. Written from that page; it shares nothing with the engine. It reads blocks, so it works as well on a
 // running engine as on a file.
 

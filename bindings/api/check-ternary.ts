@@ -1,4 +1,4 @@
-// Checks the physical memory of the ternary memories in an image, as docs/ENGINE.md §12 and §18 describe it. Written from that page; it needs no code of
+// Checks the physical memory of the ternary memories in an image, as docs/ENGINE.md §12 and §20 describe it. Written from that page; it needs no code of
 // ternary memory, so a program that never loaded any finds the same.
 
 import { checkBounds, type ExtentEntry, type ImageReport } from "./check-image.js";

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { checkImage } from "../../bindings/api/check-image.js";
 import { ImageReader } from "../../bindings/api/image-reader.js";
 import { checkTree, type TreeReport } from "../../bindings/api/table/check-tree.js";
-import { addresses, codes, type EngineHarness, HostFailure } from "./engine-harness.js";
+import { addresses, blockBytes, codes, type EngineHarness, HostFailure, states } from "./engine-harness.js";
 import { nameHash } from "./engine-heap-model.js";
 import type { Random } from "./random.js";
 
@@ -81,7 +81,8 @@ export class EngineTree {
     const leaf = harness.functions.treeSeek(this.address, this.put(key), mode) >>> 0;
     if (leaf === 0) return -1;
     const slot = harness.exchangeU32(answerOffset);
-    const view = new DataView(harness.read(leaf, 4096).buffer);
+    assert.ok(harness.stateOf(leaf / blockBytes) >= states.CLEAN, "the leaf that is answered is not present");
+    const view = new DataView(harness.read(leaf, blockBytes).buffer);
     assert.ok(slot < view.getUint16(2, true), `slot ${slot} of leaf ${leaf}`);
     const word = view.getBigUint64(32 + 16 * slot + 8, true);
     if ((word & 0x7ffn) <= 8n) return Number(word >> 11n);
@@ -162,6 +163,11 @@ export class TreeDriver {
     this.#restore();
   }
 
+  /** Asks for keys that there are, and others. */
+  askForSome(count: number): void {
+    for (let i = 0; i < count; i++) this.ask(this.#someKey(2));
+  }
+
   /** One random operation; a host that throws in it is answered with a rollback. */
   step(weights: Weights): void {
     const { random } = this;
@@ -169,7 +175,7 @@ export class TreeDriver {
     try {
       if (choice < weights.insert) this.insert(this.keys(random), this.#value());
       else if (choice < weights.insert + weights.delete) this.delete(this.#someKey(3));
-      else this.ask(this.#someKey(2));
+      else this.askForSome(1);
     } catch (error) {
       if (!(error instanceof HostFailure)) throw error;
       this.harness.failIn = 0;
