@@ -146,7 +146,7 @@ describe("indexes of tables", () => {
     const memory = states.inStorage(storage);
     const table = memory.table("t", schema);
     memory.transaction(() => {
-      for (let n = 0; n < 120_000; n++) table.insert({ n: n * 7919, text: "t" });
+      for (let n = 0; n < 45_000; n++) table.insert({ n: n * 7919, text: "t" });
     });
     const { sequence } = memory;
     // The second commit of the build fails, and so does everything after it.
@@ -155,17 +155,19 @@ describe("indexes of tables", () => {
       if (heard.push("commit") === 1) storage.failOn("write", "NO_SPACE");
     });
     expectCode("NO_SPACE", () => memory.table("t", schema, declared));
-    assert.ok(heard.length === 1 && memory.sequence > sequence);
+    assert.deepEqual(heard, ["commit"]);
+    assert.ok(memory.sequence > sequence);
     storage.fault = () => null;
     memory.rollback();
     // As a crash leaves it.
     assert.equal(memory.check().problems.length, 0);
     const stopped = memory.sequence;
     const built = memory.table("t", schema);
-    assert.ok(heard.length === 2 && memory.sequence > stopped, "it went on, and committed once more");
+    assert.deepEqual(heard, ["commit", "commit"]);
+    assert.ok(memory.sequence > stopped, "it went on, and committed once more");
     assert.equal(built.find("n", 7919)?.text, "t");
     assert.equal([...built.range("n", 0, 7919 * 9)].length, 10);
-    assert.equal(built.find("n", 7919 * 119_999)?.text, "t");
+    assert.equal(built.find("n", 7919 * 44_999)?.text, "t");
   });
 
   it("a build is the program's to commit where it has something pending", () => {
