@@ -119,32 +119,34 @@ class TableChecker {
   // Pages
 
   #walk(): void {
-    for (let page = 1; page < this.#end; ) {
+    let next = 1;
+    for (const page of this.image.writtenPages(this.#end)) {
+      // A page of a run, which has no header of its own.
+      if (page < next && page > 0) continue;
       const bytes = this.image.page(page);
-      const kind = bytes?.[0] ?? 0;
-      if (bytes === undefined || kind === 0) {
-        if (bytes?.some((byte) => byte !== 0)) this.image.say(`page ${page} is nothing, but not zeros`);
-        page++;
+      if (bytes === undefined) continue;
+      const [kind] = bytes;
+      next = page + 1;
+      if (kind === 0 || page === 0) {
+        if (bytes.some((byte) => byte !== 0)) this.image.say(`page ${page} is nothing, but not zeros`);
       } else if (kind === 1) {
         this.#checkPage(page, viewOf(bytes));
-        page++;
       } else if (kind === 2) {
         const view = viewOf(bytes);
         const pages = Number(view.getBigUint64(8, true));
         const length = Number(view.getBigUint64(16, true));
-        if (pages !== Math.ceil((headerBytes + length) / blockBytes) || page + pages > this.#end) {
+        next = page + pages;
+        if (pages !== Math.ceil((headerBytes + length) / blockBytes) || next > this.#end) {
           this.image.say(`run ${page}: ${length} bytes in ${pages} pages`);
           return;
         }
         this.#runs.set(page, length);
         this.#runPages += pages;
-        page += pages;
       } else {
         this.image.say(`page ${page} is of kind ${kind}`);
         return;
       }
     }
-    if (this.image.page(0)?.some((byte) => byte !== 0)) this.image.say("page 0 is in use");
   }
 
   #checkPage(page: number, view: DataView): void {

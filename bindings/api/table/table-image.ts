@@ -12,6 +12,8 @@ export interface ImageParts {
   /** The tables by name: address of the record. */
   readonly tables: ReadonlyMap<string, { address: bigint }>;
   readonly extents: readonly { address: number; first: bigint; clusters: bigint }[];
+  /** Blocks of the image, among so many, that may be something else than zeros, in ascending order. */
+  written(first: number, count: number): readonly number[];
 }
 
 export class TableImage {
@@ -36,6 +38,12 @@ export class TableImage {
   /** Undefined for one that reads as zeros. */
   page(page: number): Uint8Array | undefined {
     return this.source(highBlock + this.u64(0) * clusterBlocks + page);
+  }
+
+  /** The pages below `end` that may be something else than zeros, in ascending order. What the record says is never counted up to. */
+  writtenPages(end: number): number[] {
+    const first = highBlock + this.u64(0) * clusterBlocks;
+    return this.parts.written(first, end).map((block) => block - first);
   }
 
   /** Some bytes of the heap. */
