@@ -8,18 +8,13 @@ import { PerdureError } from "./base/errors.js";
 import { BLOCK_BYTES, Core, type CoreOptions } from "./core.js";
 import { addUnseenChanges, dirtyChanges } from "./engine/changes.js";
 import { explain, MOUNT_PROBLEMS } from "./engine/problems.js";
+import type { Source } from "./engine/source.js";
 import { blocksOf, type Watch } from "./engine/watch.js";
 import type { WasmHasher } from "./hash/wasm-hasher.js";
 import type { Pager } from "./pager/pager.js";
 
+export type { Source } from "./engine/source.js";
 export type { Watch } from "./engine/watch.js";
-
-/** Where blocks come from: a writer's pager, a reader, a snapshot. */
-export interface Source {
-  read(block: number, count: number, into: Uint8Array): void;
-  /** Whether the last commit has the block; one it has not reads as zeros. */
-  has(block: number): boolean;
-}
 
 export interface Listener {
   /** The views of memory were renewed, or whether it may be written is another matter now. */

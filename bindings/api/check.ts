@@ -39,7 +39,8 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
       const image = new ImageReader(source);
       const report = checkImage(image, (name) => hashOf(memory, name));
       const { objects, names, extents } = report;
-      const ofTables = checkTables(source, { objects, extents, tables: names[Kind.Table] });
+      const written = (first: number, count: number) => writtenNow(memory, first, count);
+      const ofTables = checkTables(source, { objects, extents, tables: names[Kind.Table], written });
       problems.push(...report.problems, ...checkTernary(image, report), ...ofTables.problems);
       tables = ofTables.tables.size;
       tableBlocks = ofTables.objects.size;
@@ -75,6 +76,17 @@ function imageNow({ engine, origin }: Session): BlockSource {
     origin.source.read(block, 1, bytes);
     return bytes;
   };
+}
+
+/** Which of so many blocks may be something else than zeros, in ascending order: no more than the file and memory have. */
+function writtenNow({ engine, origin }: Session, first: number, count: number): number[] {
+  const found = new Set<number>();
+  for (const range of origin.source.written(first, count))
+    for (let block = range.block; block < range.block + range.count; block++) found.add(block);
+  engine.core.eachDirtyInWindows((_, block) => {
+    if (block >= first && block < first + count) found.add(block);
+  });
+  return [...found].sort((a, b) => a - b);
 }
 
 const digest = new DataView(new ArrayBuffer(8));

@@ -110,6 +110,7 @@ function readerOrigin(
         sequence: entry.sequence,
         read: (block, count, into) => reader.readSnapshot(name, block, count, into),
         has: (block) => reader.hasInSnapshot(name, block),
+        written: (block, count) => reader.writtenInSnapshot(name, block, count),
       };
       return openView(`${path}#${name}`, settings, locate, source, () => {});
     },

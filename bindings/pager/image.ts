@@ -3,6 +3,7 @@ import { PerdureError } from "../base/errors.js";
 import { MAX_BLOCK, NODE_ENTRIES, SLOT_BYTES } from "../format/constants.js";
 import { nodeDigestOffset, nodeSlot } from "../format/node.js";
 import type { BlockMap } from "./block-map.js";
+import { BlockRanges } from "./block-ranges.js";
 import type { StateFile } from "./state-file.js";
 
 /** Reads one block into `into` (4096 bytes); false when it was never written: then `into` is zeros. */
@@ -15,6 +16,14 @@ export function readBlock(file: StateFile, map: BlockMap, block: number, into: U
   const entry = block % NODE_ENTRIES;
   file.readVerified(nodeSlot(node.view, entry), into, node.view, nodeDigestOffset(entry), `block ${block}`);
   return true;
+}
+
+/** Those of some blocks that were ever written. */
+export function writtenBlocks(map: BlockMap, block: number, count: number): BlockRanges {
+  verifyBlocks(block, count);
+  const found = new BlockRanges();
+  map.visitRange(block, block + count, (each) => found.add(each, 1));
+  return found;
 }
 
 /** INVALID_ARGUMENT unless these are blocks of an image. */

@@ -9,14 +9,14 @@ import { Operation } from "../format/operation.js";
 import type { Hasher } from "../hash/hasher.js";
 import type { Place } from "../storage/storage.js";
 import { BlockMap } from "./block-map.js";
-import { BlockRanges } from "./block-ranges.js";
+import type { BlockRanges } from "./block-ranges.js";
 import { attempt, type CheckReport, checkAccounting } from "./check.js";
 import { checkpoint, type DirectoryChange } from "./checkpoint.js";
 import { commit, makeDurable } from "./commit.js";
 import type { CopySource } from "./copy.js";
 import { differingBlocks } from "./differing.js";
 import { copyFile, replaceByCopy } from "./files.js";
-import { readBlocks, verifyBlocks } from "./image.js";
+import { readBlocks, verifyBlocks, writtenBlocks } from "./image.js";
 import type { Lock } from "./lock.js";
 import { discard, dropPending, hasPending, readPending, spill } from "./pending.js";
 import type { Change } from "./segment-writer.js";
@@ -95,10 +95,8 @@ export class Pager {
   /** Those of `count` blocks that may be something else than zeros: committed, or spilled since. */
   written(block: number, count: number): BlockRanges {
     this.ensureOpen();
-    verifyBlocks(block, count);
     const { map, spilled } = this.state;
-    const found = new BlockRanges();
-    map.visitRange(block, block + count, (each) => found.add(each, 1));
+    const found = writtenBlocks(map, block, count);
     for (const each of spilled.keys()) if (each >= block && each < block + count) found.add(each, 1);
     return found;
   }
@@ -231,6 +229,7 @@ export class Pager {
       sequence,
       read: (block, count, into) => readBlocks(this.state.file, mapNow(), block, count, into),
       has: (block) => mapNow().slotOf(block) !== 0,
+      written: (block, count) => writtenBlocks(mapNow(), block, count),
       close: () => {
         if (!open) return;
         open = false;
@@ -404,6 +403,7 @@ export interface SnapshotView {
   read(block: number, count: number, into: Uint8Array): void;
   /** Whether it has this block; one it has not reads as zeros. */
   has(block: number): boolean;
+  written(block: number, count: number): BlockRanges;
   close(): void;
 }
 

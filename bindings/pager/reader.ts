@@ -9,9 +9,10 @@ import type { Hasher } from "../hash/hasher.js";
 import type { Processes } from "../storage/processes.js";
 import type { Place } from "../storage/storage.js";
 import { BlockMap } from "./block-map.js";
+import type { BlockRanges } from "./block-ranges.js";
 import { readDirectory } from "./directory.js";
 import { copyFile, openFile } from "./files.js";
-import { readBlocks } from "./image.js";
+import { readBlocks, writtenBlocks } from "./image.js";
 import { writePin } from "./pins.js";
 import { findCommit, readSuperblocks } from "./recover.js";
 import { applySegment, type Replayed, replay } from "./replay.js";
@@ -88,6 +89,15 @@ export class Reader {
   /** Whether the commit that is seen has this block; one it has not reads as zeros. */
   has(block: number): boolean {
     return this.guard(() => this.sight.replayed.map.slotOf(block) !== 0);
+  }
+
+  /** Those of `count` blocks that the commit has. */
+  written(block: number, count: number): BlockRanges {
+    return this.guard(() => writtenBlocks(this.sight.replayed.map, block, count));
+  }
+
+  writtenInSnapshot(name: string, block: number, count: number): BlockRanges {
+    return this.guard(() => writtenBlocks(this.snapshotMap(name), block, count));
   }
 
   hasInSnapshot(name: string, block: number): boolean {

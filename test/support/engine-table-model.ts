@@ -170,7 +170,12 @@ export class TableDriver {
     const image = checkImage(new ImageReader(source), () => 0);
     assert.deepEqual(image.problems, []);
     const tables = new Map([["t", { address: BigInt(this.record) }]]);
-    const report = checkTables(source, { objects: image.objects, extents: image.extents, tables });
+    const report = checkTables(source, {
+      objects: image.objects,
+      extents: image.extents,
+      tables,
+      written: (first, count) => this.writtenNow(first, count),
+    });
     assert.deepEqual(report.problems, []);
     const checked = report.tables.get("t") as CheckedTable;
     const ids = [...this.rows.keys()].sort((a, b) => a - b);
@@ -199,6 +204,13 @@ export class TableDriver {
       if (linear !== undefined) return harness.bytes.subarray(linear * 4096, (linear + 1) * 4096);
       return harness.spilled.has(block) ? harness.spilled.get(block) : harness.file.get(block);
     };
+  }
+
+  writtenNow(first: number, count: number): number[] {
+    const { harness } = this;
+    const blocks = new Set([...harness.file.keys(), ...harness.spilled.keys()]);
+    for (const block of harness.dirtyWindowBlocks()) blocks.add(harness.imageBlockOf(block));
+    return [...blocks].filter((block) => block >= first && block < first + count).sort((a, b) => a - b);
   }
 
   #putRecord(length: number): Uint8Array {

@@ -297,6 +297,7 @@ export class Looker {
       },
       read: (block: number, count: number, into: Uint8Array) => self.pager.read(block, count, into),
       has: (block: number) => self.pager.has(block),
+      written: (block: number, count: number) => self.pager.written(block, count),
     };
     const unused = () => assert.fail("nothing was asked for");
     const origin = { path: "", pager: null, reader: null, source, close() {}, locate: unused };

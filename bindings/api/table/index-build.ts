@@ -23,7 +23,7 @@ import { TABLE, type TableStorage } from "./storage.js";
 import { Tree } from "./tree.js";
 
 /** Rows between two commits of long work that may commit by itself. */
-export const CHUNK_ROWS = 50_000;
+export const CHUNK_ROWS = 20_000;
 
 /**
  * Whether long work may commit what it has done so far: only where commits are made automatically, are not held, and there is nothing of the program's

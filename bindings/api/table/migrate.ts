@@ -26,7 +26,7 @@ import type { Tables } from "./tables.js";
  * call it at every start. `convert` gets a copy of each row and answers with the new one, or null to delete it. Indexes are built anew; those with fields
  * that are gone, or are json now, end. LAYOUT when the table has neither schema, or another migration is unfinished; NOT_FOUND.
  *
- * It commits by itself every 50,000 rows, without a flush, where commits are automatic, not held, and nothing of the program's is pending.
+ * It commits by itself every 20,000 rows, without a flush, where commits are automatic, not held, and nothing of the program's is pending.
  */
 export function migrate<const F extends TableSchema, const T extends TableSchema>(
   memory: Memory,
