@@ -32,7 +32,7 @@ const shapes: Record<string, Keys> = {
 /** Random operations in waves of growing and shrinking; every so often one of commit, rollback, remount, and the accounting. */
 function run(random: Random, keys: Keys, steps: number, failures = false): TreeDriver {
   const driver = new TreeDriver(EngineHarness.format(), random, keys);
-  for (let i = 0; i < 1500; i++) driver.insert(keys(random), i);
+  for (let i = 0; i < steps / 2; i++) driver.insert(keys(random), i);
   for (let i = 0; i < steps; i++) {
     const grows = Math.floor((4 * i) / steps) % 2 === 0;
     if (failures && random.oneIn(3)) driver.harness.failIn = 1 + random.below(6);
