@@ -32,6 +32,7 @@ const shapes: Record<string, Keys> = {
 /** Random operations in waves of growing and shrinking; every so often one of commit, rollback, remount, and the accounting. */
 function run(random: Random, keys: Keys, steps: number, failures = false): TreeDriver {
   const driver = new TreeDriver(EngineHarness.format(), random, keys);
+  for (let i = 0; i < steps / 2; i++) driver.insert(keys(random), i);
   for (let i = 0; i < steps; i++) {
     const grows = Math.floor((4 * i) / steps) % 2 === 0;
     if (failures && random.oneIn(3)) driver.harness.failIn = 1 + random.below(6);
@@ -77,6 +78,29 @@ function fillOf({ harness, address }: EngineTree): number {
   return Number(record.getBigUint64(32, true)) / (4064 * record.getUint32(24, true));
 }
 
+/** Of two neighbours under one parent either one is more than half full, or they fill more than three quarters of a node. */
+function expectMerged({ harness, address }: EngineTree): void {
+  const view = (at: number, length = blockBytes) => new DataView(harness.read(at, length).buffer);
+  const record = view(address, 64);
+  const visit = (node: DataView, level: number): void => {
+    if (level === 0) return;
+    const count = node.getUint16(2, true);
+    const slots = Array.from({ length: count }, (_, i) => 32 + 16 * i);
+    const children = [12, ...slots.map((at) => at + 12)].map((at) => view(node.getUint32(at, true)));
+    for (const [i, at] of slots.entries()) {
+      const [left, right] = [i, i + 1].map((index) => (children[index] as DataView).getUint16(4, true)) as [
+        number,
+        number,
+      ];
+      const between = level === 1 ? 0 : 16 + Math.max(0, (node.getUint16(at + 8, true) & 0x7ff) - 8);
+      const isBig = Math.max(left, right) > 4064 / 2 || left + between + right > (4064 * 3) / 4;
+      assert.ok(isBig, `${left} and ${right} bytes in neighbours of level ${level - 1}`);
+    }
+    for (const child of children) visit(child, level - 1);
+  };
+  if (record.getUint32(0, true) !== 0) visit(view(record.getUint32(0, true)), record.getUint32(4, true) - 1);
+}
+
 describe("engine: B+trees", () => {
   for (const [shape, keys] of Object.entries(shapes)) {
     it(`follow the model with ${shape}`, () => {
@@ -114,20 +138,27 @@ describe("engine: B+trees", () => {
     });
   });
 
-  it("merge the children of inner nodes that merge", () => {
-    withSeed("engine tree, children", (random) => {
-      // Inner nodes with few children, because of long separators; then all goes but a short entry here and there.
-      const groups = [..."abcdefghi"];
-      const short = groups.map((letter) => `${letter}x`);
-      const long = groups.flatMap((letter) =>
-        Array.from({ length: 60 }, (_, i) => `${letter}${"x".repeat(900)}${i}`),
-      );
-      const driver = filled(random, random.shuffle([...short, ...long]));
-      assert.ok(driver.account().height >= 4);
-      for (const key of random.shuffle(long)) driver.delete(key);
-      const { nodes, entries } = driver.account();
-      assert.equal(entries, 9);
-      assert.equal(nodes.size, 1, `${nodes.size} nodes for 9 short keys`);
+  it("leave no two neighbours that fit well into one node, however much is deleted, and in which order", () => {
+    withSeed("engine tree, neighbours", (random) => {
+      for (const length of [900, 0, 900, 12, 900, 900]) {
+        const beginning = "x".repeat(length);
+        const tail = () => text(random, random.oneIn(3) ? 0 : random.below(100), "abc");
+        const all = Array.from({ length: 1200 }, () => {
+          return random.oneIn(10)
+            ? text(random, 1 + random.below(5), "wxy")
+            : beginning + text(random, 4, "abcdefghij") + tail();
+        });
+        // Inserted in order, so that all nodes are full.
+        const driver = filled(random, [...new Set(all)].sort());
+        const gaps = new Set(driver.sorted().filter(() => random.oneIn(40)));
+        const order = driver.sorted().filter((key) => !gaps.has(key));
+        if (random.oneIn(2)) random.shuffle(order);
+        for (const [i, key] of order.entries()) {
+          driver.delete(key);
+          if (i % 20 === 0 || i > order.length - 50) expectMerged(driver.tree);
+        }
+        driver.account();
+      }
     });
   });
 

@@ -98,8 +98,10 @@ const twoRows = fc
     });
   });
 
-const check = <T>(arbitrary: fc.Arbitrary<T>, predicate: (value: T) => void, numRuns = 2000) =>
-  fc.assert(fc.property(arbitrary, predicate), { seed: seedFromEnv(), numRuns });
+function check<T>(arbitrary: fc.Arbitrary<T>, predicate: (value: T) => void, numRuns = 2000): void {
+  const details = fc.check(fc.property(arbitrary, predicate), { seed: seedFromEnv(), numRuns });
+  assert.ok(!details.failed, fc.defaultReportMessage(details));
+}
 
 describe("tables: keys", () => {
   for (const type of types) {

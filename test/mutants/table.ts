@@ -69,7 +69,7 @@ export const tableMutants: readonly Mutant[] = [
     find: "  if (level > 0) mergeAround(tree, left, border);\n",
     replace: "",
     killedBy: TREES,
-    title: "merge the children",
+    title: "no two neighbours",
   },
   {
     name: "tree-empty-leaf-stays",

@@ -19,13 +19,11 @@ export const seekModes = { atLeast: 0, above: 1, atMost: 2, below: 3, last: 4 } 
 const answerOffset = 1024;
 
 export function bytesOf(key: Key): Uint8Array {
-  return Uint8Array.from(key, (character) => character.charCodeAt(0));
+  return Buffer.from(key, "latin1");
 }
 
 export function keyOf(bytes: Uint8Array): Key {
-  let key = "";
-  for (const byte of bytes) key += String.fromCharCode(byte);
-  return key;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 }
 
 /** Eight bytes, the most significant first. */
