@@ -75,8 +75,11 @@ export function tableFind(table: usize, id: f64): usize {
   const entry = slotEntry(reader, slotOf(home));
   if (slotKind(entry) == SLOT_ROW) return page + recordOffset(entry);
   const target = forwardTarget(reader, entry);
+  assert(pageOf(target) < read<Table>(table).end);
   const elsewhere = pageAt(table, pageOf(target));
-  return elsewhere + recordOffset(slotEntry(read<Page>(elsewhere), slotOf(target)));
+  const moved = slotEntry(read<Page>(elsewhere), slotOf(target));
+  assert(slotKind(moved) == SLOT_MOVED_IN);
+  return elsewhere + recordOffset(moved);
 }
 
 /** Another record for a row. */

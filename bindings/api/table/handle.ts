@@ -79,6 +79,7 @@ export class TableHandle implements RowSource {
     if (entry === null) throw new PerdureError("NOT_FOUND", `there is no table ${quote(this.name)} any more`);
     const { storage, engine } = this;
     storage.record = entry.address;
+    storage.verify();
     if (entry.layout !== this.hash || (storage.readU32(TABLE.target) !== 0 && !this.isMigrating))
       throw new PerdureError(
         "LAYOUT",

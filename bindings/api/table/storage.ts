@@ -12,6 +12,7 @@ import {
   copyWritten,
   discardBlocks,
   discardClusters,
+  EXTENT,
   eachPart,
   firstClusterOf,
   takeClusters,
@@ -64,6 +65,20 @@ export class TableStorage {
   }
 
   // The record
+
+  /** CORRUPT unless the record can be one. */
+  verify(): void {
+    const { engine, record } = this;
+    const sizeOf = (address: number) => engine.ask(() => engine.core.functions.sizeOf(address));
+    if (sizeOf(record) === TABLE.bytes && sizeOf(this.readU32(TABLE.extent)) === EXTENT.bytes) {
+      const extent = this.readU32(TABLE.extent);
+      const [end, first, tail] = [TABLE.end, TABLE.first, TABLE.tail].map((offset) => this.readU64(offset));
+      const room = clustersOf(engine, extent) * engine.core.constants.CLUSTER_BLOCKS;
+      const isThere = firstClusterOf(engine, extent) === this.readU64(TABLE.cluster);
+      if (isThere && end >= 1 && end <= room && first <= tail && tail < end) return;
+    }
+    throw new PerdureError("CORRUPT", `table ${quote(this.table)}: its record is damaged`);
+  }
 
   readU64(offset: number): number {
     this.engine.ensure(this.record, TABLE.bytes, false);
