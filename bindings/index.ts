@@ -30,6 +30,7 @@ export {
   type Struct,
   struct,
 } from "./api/struct.js";
+export type { AnyRow, TableCatalog, TableStatus } from "./api/table/catalog.js";
 export type { IndexOptions } from "./api/table/indexes.js";
 export { migrate } from "./api/table/migrate.js";
 export { rowId } from "./api/table/row.js";

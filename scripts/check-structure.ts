@@ -36,7 +36,7 @@ export const topFolders: readonly string[] = ["cli", "hud", "module", "replicati
 /** Packages that a folder of bindings/ may import; no other may any. So a program that imports the library loads none of them. */
 export const allowedPackages: Readonly<Record<string, readonly string[]>> = {
   sources: ["csv-parse"],
-  cli: ["commander", "cli-progress", "csv-parse"],
+  cli: ["commander", "cli-progress"],
 };
 
 export const assemblyFloors: readonly string[] = [

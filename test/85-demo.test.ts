@@ -6,11 +6,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Memory, openSync, type Ptr } from "perdure";
+import { openSync } from "perdure";
 import { prove } from "../bindings/cli/demo/proof.js";
-import { openSource, recordsOf, type Source, type SourceRecord } from "../bindings/cli/demo/source.js";
-import { Chunk, Header, ROOT, Row } from "../bindings/cli/demo/store.js";
-import { expectCode, expectCodeAsync } from "./support/expect-code.js";
+import { Store } from "../bindings/cli/demo/store.js";
+import { type Input, inputFile } from "../bindings/cli/ingest/input.js";
+import { expectCode } from "./support/expect-code.js";
 import { type Random, withSeed } from "./support/random.js";
 import { type TemporaryDirectory, temporaryDirectory } from "./support/temporary-directory.js";
 
@@ -91,8 +91,7 @@ const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.repla
 const formats: Readonly<Record<string, (rows: ReturnType<typeof people>) => string>> = {
   "people.csv": (rows) =>
     `\ufeff${["id,name,note", ...rows.map((row) => Object.values(row).map(quoted).join(","))].join("\r\n")}`,
-  "people.jsonl": (rows) =>
-    rows.map((row) => `${JSON.stringify({ ...row, at: [1, { id: row.id }] })}\n`).join(""),
+  "people.jsonl": (rows) => rows.map((row) => `${JSON.stringify(row)}\n`).join(""),
   "people.json": (rows) => `\ufeff ${JSON.stringify(rows, null, 1)}\n`,
 };
 
@@ -123,10 +122,11 @@ describe("demonstration", function () {
     assert.deepEqual(readdirSync(directory.path), [], "what is left in the directory");
   });
 
-  for (const name of ["people.csv", "people.jsonl"]) {
+  for (const name of Object.keys(formats)) {
     it(`${name} survives kills, and is found in place afterwards`, () =>
       withSeed(`demonstration ${name}`, async (random) => {
-        writeFileSync(inside(name), formats[name](people(random, 300)));
+        const rows = people(random, 300);
+        writeFileSync(inside(name), formats[name](rows));
         const words = [name, "--state", "demo.state", "--json"];
         const first = await run([...words, "--kills", "3"], directory.path);
         assert.equal(first.code, 0, first.stderr);
@@ -136,7 +136,7 @@ describe("demonstration", function () {
         assert.equal(report.added, 300);
         assert.equal(report.kills, 3);
         assert.equal(new Set(report.found).size, 3, `records found after the kills: ${report.found}`);
-        assert.deepEqual(textsIn(inside("demo.state")), await textsOf(openSource(inside(name))));
+        assert.deepEqual(recordsIn(inside("demo.state")), rows);
         const again = await run([...words, "--kills", "0"], directory.path);
         assert.equal(again.code, 0, again.stderr);
         const { records, added } = JSON.parse(again.stdout);
@@ -166,7 +166,7 @@ describe("demonstration", function () {
     assert.deepEqual([bad.code, bad.stdout], [1, ""]);
     assert.match(
       bad.stderr,
-      /^perdure: INVALID_ARGUMENT: bad\.csv: record 3: Invalid Record Length.*\n {2}\S/m,
+      /^perdure: INVALID_ARGUMENT: bad\.csv: the record behind byte 12: Invalid Record Length.*\n {2}\S/m,
     );
     const missing = await run(["no.csv"], directory.path);
     assert.deepEqual([missing.code, missing.stdout], [1, ""]);
@@ -176,7 +176,8 @@ describe("demonstration", function () {
 
   it("a state that somebody writes, that is of another file, or of another program: says so, and changes nothing", async () => {
     writeFileSync(inside("a.csv"), "a\n1\n");
-    writeFileSync(inside("b.csv"), "a\n1\n2\n");
+    writeFileSync(inside("b.csv"), "a\n2\n1\n");
+    writeFileSync(inside("c.jsonl"), '{"a":"1"}\n');
     assert.equal((await run(["a.csv", "--state", "demo.state", "--kills", "0"], directory.path)).code, 0);
     const other = openSync(inside("other.state"));
     other.root("other", () => other.alloc(8));
@@ -187,11 +188,21 @@ describe("demonstration", function () {
     other.close();
     const foreign = await run(["a.csv", "--state", "other.state"], directory.path);
     assert.match(foreign.stderr, /INVALID_ARGUMENT: .*other\.state is the state of another program/);
-    const before = readFileSync(inside("demo.state"));
-    const another = await run(["b.csv", "--state", "demo.state"], directory.path);
-    assert.match(another.stderr, /INVALID_ARGUMENT: .* holds records of another file \(CSV of 4 bytes\)/);
-    assert.deepEqual(textsIn(inside("demo.state")), ['{"a":"1"}']);
-    assert.equal(readFileSync(inside("demo.state")).length, before.length);
+    for (const [file, code] of [
+      ["b.csv", "STALE"],
+      ["c.jsonl", "LAYOUT"],
+    ]) {
+      const another = await run([file, "--state", "demo.state"], directory.path);
+      assert.equal(another.code, 1);
+      assert.match(another.stderr, new RegExp(`^perdure: ${code}: .*\\n {2}\\S`, "m"));
+      assert.deepEqual(recordsIn(inside("demo.state")), [{ a: "1" }]);
+    }
+    // What was added to the file since then is added to the state.
+    writeFileSync(inside("a.csv"), "a\n1\n2\n");
+    const grown = await run(["a.csv", "--state", "demo.state", "--kills", "0", "--json"], directory.path);
+    assert.equal(grown.code, 0, grown.stderr);
+    assert.equal(JSON.parse(grown.stdout).added, 1);
+    assert.deepEqual(recordsIn(inside("demo.state")), [{ a: "1" }, { a: "2" }]);
   });
 
   it("a full disk: says so, and goes on from the last commit when there is room", async function () {
@@ -221,14 +232,14 @@ describe("demonstration", function () {
 
   describe("its proof", () => {
     const RECORDS = 5000;
-    let source: Source;
+    let source: Input;
     let good: TemporaryDirectory;
     before(async () => {
       good = temporaryDirectory();
       const path = join(good.path, "numbers.jsonl");
       const rows = Array.from({ length: RECORDS }, (_, i) => `{"n":${i},"text":"${"x".repeat(i % 40)}"}`);
       writeFileSync(path, rows.join("\n"));
-      source = openSource(path);
+      source = inputFile(path);
       const { code, stderr } = await run([path, "--state", "good.state", "--kills", "1"], good.path);
       assert.equal(code, 0, stderr);
     });
@@ -237,51 +248,61 @@ describe("demonstration", function () {
     const provenProblems = async (): Promise<string[]> =>
       (await prove(source, inside("bad.state"), [], new AbortController().signal)).problems;
 
-    type Tools = {
-      memory: Memory;
-      header: ReturnType<typeof Header.at>;
-      row(n: number): ReturnType<typeof Row.at>;
-    };
-    const tampers: Readonly<Record<string, [change: (tools: Tools) => void, problem: RegExp]>> = {
-      "a byte is another": [
-        ({ row }) => {
-          const text = row(4321).text as Ptr;
-          text.add(2).u8 ^= 1;
+    type Row = NonNullable<ReturnType<Store["table"]["find"]>>;
+    /** The row of a record of the file, counted from 0. */
+    type RowOf = (n: number) => Row;
+    const tampers: Readonly<Record<string, [change: (store: Store, row: RowOf) => void, problem: RegExp]>> = {
+      "a record is another": [
+        (_, row) => {
+          row(4321).record = { ...row(4321).record, n: 4322 };
         },
-        /^record 4322 is \{"n":4321,.*, in memory it is \{"o":4321,/,
+        /^record 4322 is \{"n":4321,.*, in memory it is \{"n":4322,/,
       ],
       "two records have changed places": [
-        ({ row }) => {
-          [row(10).text, row(20).text] = [row(20).text, row(10).text];
-          [row(10).bytes, row(20).bytes] = [row(20).bytes, row(10).bytes];
+        (_, row) => {
+          [row(10).record, row(20).record] = [row(20).record, row(10).record];
         },
         /^record 11 is .*"n":10,.*, in memory it is .*"n":20,/,
       ],
-      "the last record is missing": [
-        ({ memory, header }) => {
-          Chunk.at(memory, header.last as Ptr).rows--;
-          header.records--;
+      "two records have changed places, and their numbers with them": [
+        ({ table }, row) => {
+          const [a, b] = [row(10), row(20)];
+          [a.record, b.record] = [b.record, a.record];
+          table.update(table.rowIdOf(a), { number: 9999 });
+          b.number = 11;
+          a.number = 21;
         },
+        /^record 11 has the number 21$/,
+      ],
+      "the last record is missing": [
+        ({ table }, row) => void table.delete(table.rowIdOf(row(RECORDS - 1))),
         /^record 5000 is not in memory: .*"n":4999,/,
       ],
+      "a record in the middle is missing": [
+        ({ table }, row) => void table.delete(table.rowIdOf(row(77))),
+        /^record 78 is .*"n":77,.*, in memory it is .*"n":78,/,
+      ],
       "the last record is there twice": [
-        ({ memory, header, row }) => {
-          const { text, bytes, run } = row(RECORDS - 1);
-          Chunk.at(memory, header.last as Ptr).rows++;
-          Object.assign(row(RECORDS), { text, bytes, run });
-          header.records++;
+        ({ table }, row) => {
+          const { run, record } = row(RECORDS - 1);
+          expectCode("DUPLICATE", () => table.insert({ number: RECORDS, run, record }));
+          table.insert({ number: RECORDS + 1, run, record });
         },
         /^in memory, not in the file: .*"n":4999,/,
       ],
+      "the cursor stands elsewhere": [
+        ({ memory }) => void memory.pipes.delete("records"),
+        /^the cursor stands after 0 records, the file has 5000$/,
+      ],
       "a process started over": [
-        ({ row }) => {
+        (_, row) => {
           row(0).run = 7;
         },
         /^records of runs stand in the order 7, 1/,
       ],
       "a block that belongs to nothing": [
         ({ memory }) => void memory.alloc(100),
-        /^\d+ blocks of memory are live, \d+ should be$/,
+        /^\d+ blocks of memory are live: 1 too many$/,
       ],
     };
     it("holds for what has not been tampered with, and fails for what has", async () => {
@@ -311,7 +332,7 @@ describe("demonstration", function () {
 
     it("is what the command goes by", async () => {
       copyGood();
-      tamper(inside("bad.state"), tampers["a byte is another"][0]);
+      tamper(inside("bad.state"), tampers["a record is another"][0]);
       const { code, stdout, stderr } = await run(
         [source.path, "--state", "bad.state", "--kills", "0"],
         directory.path,
@@ -325,80 +346,16 @@ describe("demonstration", function () {
       assert.doesNotMatch(stdout, /Proven:/);
     });
 
-    function tamper(path: string, change: (tools: Tools) => void): void {
+    function tamper(path: string, change: (store: Store, row: RowOf) => void): void {
       using memory = openSync(path, { create: false, autoCommit: false });
-      const header = Header.root(memory, ROOT);
-      const rowsPerChunk = (65536 - Chunk.size) / Row.size;
-      const row = (n: number) => {
-        let chunk = header.first as Ptr;
-        for (let i = Math.floor(n / rowsPerChunk); i > 0; i--) chunk = Chunk.at(memory, chunk).next as Ptr;
-        return Row.at(memory, chunk.add(Chunk.size + (n % rowsPerChunk) * Row.size));
-      };
-      change({ memory, header, row });
+      const store = Store.open(memory);
+      change(store, (n) => {
+        const row = store.table.find("number", n + 1);
+        assert.ok(row !== undefined, `record ${n}`);
+        return row;
+      });
       memory.commit();
     }
-  });
-
-  describe("its sources", () => {
-    for (const [name, write] of Object.entries(formats)) {
-      it(`${name}: reading on from any record gives the others`, () =>
-        withSeed(`sources ${name}`, async (random) => {
-          const rows = people(random, 200);
-          writeFileSync(inside(name), write(rows));
-          const source = openSource(inside(name));
-          const all: SourceRecord[] = [];
-          for await (const record of recordsOf(source)) all.push(record);
-          assert.deepEqual(
-            all.map(({ text }) => JSON.parse(text).name),
-            rows.map((row) => row.name),
-          );
-          for (let n = 1; n <= all.length; n += 1 + random.below(7)) {
-            const rest: SourceRecord[] = [];
-            for await (const record of recordsOf(source, { records: n, offset: all[n - 1].end }))
-              rest.push(record);
-            assert.deepEqual(rest, all.slice(n), `after record ${n}`);
-          }
-        }));
-    }
-
-    const wrong: readonly [what: string, name: string, text: string, message: RegExp][] = [
-      ["a record too short", "bad.csv", "a,b\n1,2\n3,4\n5\n", /bad\.csv: record 3: Invalid Record Length/],
-      ["a quotation mark missing", "bad.csv", 'a,b\n1,2\n3,"4\n5,6\n', /record 2: Quote Not Closed/],
-      ["a column twice", "bad.csv", "a,b,a\n1,2,3\n", /the column "a" is there twice/],
-      ["half a line", "bad.jsonl", '{"a":1}\n{"a":\n{"a":3}\n', /bad\.jsonl: record 2: .*JSON/],
-      ["no last bracket", "bad.json", '[{"a":1},{"a":2}', /record 3: expected , or \], but the file ends/],
-      ["half an element", "bad.json", '[{"a":1},{"a":"2', /record 2: the file ends within it/],
-      ["no comma", "bad.json", '[{"a":1} {"a":2}]', /record 2: expected , or \] at byte 9, not "\{"/],
-      ["a number in the array", "bad.json", '[{"a":1},2]', /record 2: expected \{ at byte 9, not "2"/],
-      ["something after the array", "bad.json", '[{"a":1}]]', /expected nothing more at byte 9/],
-      ["brackets that do not match", "bad.json", '[{"a":[}]]', /record 1: .*JSON/],
-      [
-        "no end of a quotation",
-        "bad.json",
-        `[{"a":"${"x".repeat(17 * 2 ** 20)}`,
-        /record 1: longer than 16 MiB/,
-      ],
-    ];
-    it("malformed files", async () => {
-      for (const [what, name, text, message] of wrong) {
-        writeFileSync(inside(name), text);
-        const error = await expectCodeAsync("INVALID_ARGUMENT", textsOf(openSource(inside(name))));
-        assert.match(error.message, message, what);
-      }
-    });
-
-    it("files without records", async () => {
-      const empty = { "a.csv": "", "b.csv": "id,name\n", "c.jsonl": "\n\n", "d.json": " [ ]", "e.txt": "" };
-      for (const [name, text] of Object.entries(empty)) {
-        writeFileSync(inside(name), text);
-        assert.deepEqual(await textsOf(openSource(inside(name))), [], name);
-      }
-    });
-
-    it("what is no file", () => {
-      expectCode("NOT_FOUND", () => openSource(inside("nothing.csv")));
-      expectCode("INVALID_ARGUMENT", () => openSource(directory.path));
-    });
   });
 });
 
@@ -406,23 +363,8 @@ function plainPeople(count: number) {
   return Array.from({ length: count }, (_, i) => ({ id: `${i}`, name: `name ${i}`, note: "n".repeat(100) }));
 }
 
-async function textsOf(source: Source): Promise<string[]> {
-  const texts: string[] = [];
-  for await (const { text } of recordsOf(source)) texts.push(text);
-  return texts;
-}
-
-/** Of the records in a state, by its layout. */
-function textsIn(path: string): string[] {
+/** Of a state, as anybody reads it. */
+function recordsIn(path: string): unknown[] {
   using memory = openSync(path, { create: false, readOnly: true });
-  const texts: string[] = [];
-  for (let place = Header.root(memory, ROOT).first; place !== null; ) {
-    const { next, rows } = Chunk.at(memory, place);
-    for (let i = 0; i < rows; i++) {
-      const { text, bytes } = Row.at(memory, place.add(Chunk.size + i * Row.size));
-      texts.push(Buffer.from((text as Ptr).read(bytes)).toString("utf8"));
-    }
-    place = next;
-  }
-  return texts;
+  return [...memory.tables.open("records")].map((row) => row.record);
 }

@@ -17,6 +17,7 @@ import { Roots } from "./roots.js";
 import { hex, type Origin, Session } from "./session.js";
 import { Snapshots } from "./snapshots.js";
 import { type MemoryStats, statsOf } from "./stats.js";
+import { TableCatalog } from "./table/catalog.js";
 import type { NewRow, Row, TableSchema } from "./table/schema.js";
 import { Table } from "./table/table.js";
 import { type TableOptions, Tables } from "./table/tables.js";
@@ -35,8 +36,10 @@ export class Memory extends Session {
   readonly snapshots: Snapshots<Memory>;
   readonly pipes: Pipes;
   private readonly regions: Regions;
+  /** What tables there are, and each as it was made. */
+  readonly tables: TableCatalog;
   /** @internal */
-  readonly tables: Tables;
+  readonly tableRegistry: Tables;
   /** What the engine has in memory is of this commit. A refresh that fails half way has moved the reader already. */
   private shown: number;
 
@@ -47,7 +50,8 @@ export class Memory extends Session {
     this.snapshots = new Snapshots(this, (name) => origin.openSnapshot(name));
     this.pipes = new Pipes(this);
     this.regions = new Regions(this);
-    this.tables = new Tables(this);
+    this.tableRegistry = new Tables(this);
+    this.tables = new TableCatalog(this.tableRegistry);
     this.shown = this.sequence;
   }
 
@@ -158,7 +162,8 @@ export class Memory extends Session {
     options: TableOptions = {},
   ): Table<Row<S>, NewRow<S>> {
     this.ensureOpen();
-    return new Table(this.tables.open(name, schema, options), this.tables);
+    const { tableRegistry } = this;
+    return new Table(tableRegistry.open(name, schema, options), tableRegistry);
   }
 
   /**

@@ -6,7 +6,7 @@ import { confirm, watch } from "./terminal.js";
 import { type Arguments, type Options, type Report, type Task, UsageError, type Verb } from "./verb.js";
 import { groups, verbs } from "./verbs.js";
 
-const DESCRIPTION = `Looks into perdure state files, checks and repairs them, and keeps copies of them.
+const DESCRIPTION = `Looks into perdure state files, checks and repairs them, keeps copies of them, and moves records into and out of their tables.
 A state file is given by its path. What only reads works while a program writes the file; what writes needs
 the writer's place, and says LOCKED and by whom when somebody has it.`;
 
@@ -24,11 +24,14 @@ Codes and shapes are described in docs/CLI.md.`;
 export interface Output {
   out(text: string): void;
   errors(text: string): void;
+  /** As `out`; resolves when it is on its way, to false when nobody reads any more. */
+  write?(text: string): Promise<boolean>;
 }
 
 const standardOutput: Output = {
   out: (text) => void process.stdout.write(text),
   errors: (text) => void process.stderr.write(text),
+  write: (text) => new Promise((resolve) => process.stdout.write(text, (error) => resolve(!error))),
 };
 
 /** Runs the command line; returns the exit code. */
@@ -50,6 +53,11 @@ async function run(words: readonly string[], output: Output, signal: AbortSignal
   const task: Task = {
     signal,
     watch: (label, work) => watch(label, work, { signal, visible: !json && process.stderr.isTTY === true }),
+    write: async (text) => {
+      if (output.write !== undefined) return output.write(text);
+      output.out(text);
+      return true;
+    },
     confirm: (question) => confirm(question, signal, json),
   };
   let report: Report | null = null;

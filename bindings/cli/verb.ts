@@ -41,6 +41,8 @@ export interface Task {
   signal: AbortSignal;
   /** Runs work with a progress bar, where there is a terminal to show it on. */
   watch<T>(label: string, work: (options: CopyOptions) => T | Promise<T>): Promise<T>;
+  /** Writes to standard output what is too much for a report; false when nobody reads it any more. */
+  write(text: string): Promise<boolean>;
   /** Asks on the terminal; throws a UsageError where there is none. */
   confirm(question: string): Promise<boolean>;
 }

@@ -4,10 +4,14 @@ import { backup } from "./verbs/backup.js";
 import { compact } from "./verbs/compact.js";
 import { demo } from "./verbs/demo.js";
 import { dump } from "./verbs/dump.js";
+import { exportTable } from "./verbs/export.js";
 import { fsck } from "./verbs/fsck.js";
+import { ingest } from "./verbs/ingest.js";
 import { inspect } from "./verbs/inspect.js";
+import { pipes } from "./verbs/pipes.js";
 import { restore } from "./verbs/restore.js";
 import { createSnapshot, deleteSnapshot, listSnapshots } from "./verbs/snapshot.js";
+import { tables } from "./verbs/tables.js";
 import { unlock } from "./verbs/unlock.js";
 
 export const verbs: readonly Verb[] = [
@@ -21,6 +25,10 @@ export const verbs: readonly Verb[] = [
   backup,
   compact,
   unlock,
+  tables,
+  pipes,
+  ingest,
+  exportTable,
   demo,
 ];
 

@@ -3,11 +3,11 @@
  * loaded when a pipe reads such a file.
  */
 import { closeSync, createReadStream, fstatSync } from "node:fs";
-import type { CsvError, Info, Parser } from "csv-parse";
-import type { Located, Reader, Source, Start } from "../api/pipe/source.js";
+import type { CsvError, InfoRecord, Parser } from "csv-parse";
+import type { MaybeLocated, Reader, Source, Start } from "../api/pipe/source.js";
 import { LocatedReader } from "../api/pipe/source.js";
 import { PerdureError } from "../base/errors.js";
-import { openFile } from "./file-lines.js";
+import { openFile, readFile } from "./file-records.js";
 import { Fingerprint } from "./fingerprint.js";
 
 export interface CsvOptions {
@@ -21,10 +21,13 @@ const USUAL_BYTES = 2 ** 24;
 
 interface Parsed<R> {
   record: R;
-  info: Info;
+  info: InfoRecord;
 }
 
-/** A malformed record is INVALID_ARGUMENT and ends the run: where the next one begins cannot be known. */
+/**
+ * A record with more or fewer fields than there are columns is rejected (INVALID_ARGUMENT). A quotation mark that is out of place or missing ends the run: where
+ * the next record begins cannot be known then.
+ */
 export function csv(path: string, options: CsvOptions = {}): Source<Record<string, string>> {
   return {
     kind: "csv",
@@ -34,8 +37,8 @@ export function csv(path: string, options: CsvOptions = {}): Source<Record<strin
       try {
         const mark = new Fingerprint(file, start.memory.engine.core.hasher);
         mark.verify(path, start.offset, start.fingerprint);
-        const records = await recordsOf(path, options, start);
-        return new CsvReader(records, start.offset, file, mark);
+        const records = await recordsOf(path, options, start.offset);
+        return new CsvReader(records, path, file, mark, start);
       } catch (error) {
         closeSync(file);
         throw error;
@@ -48,13 +51,20 @@ class CsvReader extends LocatedReader<Record<string, string>> implements Reader<
   private readonly begin: number;
 
   constructor(
-    records: AsyncIterable<Located<Record<string, string>>[]>,
-    offset: number,
+    records: AsyncIterable<MaybeLocated<Record<string, string>>[]>,
+    private readonly path: string,
     private readonly file: number,
     private readonly mark: Fingerprint,
+    private readonly start: Start,
   ) {
-    super(records, offset);
-    this.begin = offset;
+    super(records, start.offset);
+    this.begin = start.offset;
+  }
+
+  protected override reject(problem: Error, from: number, to: number): void {
+    const bytes = new Uint8Array(to - from);
+    const count = readFile(this.path, this.file, bytes, from);
+    this.start.reject(malformed(this.path, from, problem as CsvError), bytes.subarray(0, count));
   }
 
   override remaining(records: number): number | undefined {
@@ -76,9 +86,9 @@ class CsvReader extends LocatedReader<Record<string, string>> implements Reader<
 async function recordsOf(
   path: string,
   options: CsvOptions,
-  start: Start,
-): Promise<AsyncIterable<Located<Record<string, string>>[]>> {
-  const read = await parserOf(path, options, start.records);
+  offset: number,
+): Promise<AsyncIterable<MaybeLocated<Record<string, string>>[]>> {
+  const read = await parserOf(path, options);
   let columns: string[] | null = null;
   let begin = 0;
   for await (const [{ record, info }] of read<string[]>(0, { bom: true, to: 1 })) {
@@ -89,7 +99,7 @@ async function recordsOf(
   const twice = columns.find((name, i) => columns?.indexOf(name) !== i);
   if (twice !== undefined)
     throw new PerdureError("INVALID_ARGUMENT", `${path}: the column ${JSON.stringify(twice)} is there twice`);
-  return located(read<Record<string, string>>, Math.max(begin, start.offset), columns);
+  return located(read<Record<string, string>>, Math.max(begin, offset), columns);
 }
 
 async function* none(): AsyncGenerator<never, void> {}
@@ -98,13 +108,13 @@ async function* located(
   read: (start: number, settings: object) => AsyncGenerator<Parsed<Record<string, string>>[], void>,
   start: number,
   columns: string[],
-): AsyncGenerator<Located<Record<string, string>>[], void> {
-  for await (const batch of read(start, { columns }))
-    yield batch.map(({ record, info }) => ({ record, offset: start + info.bytes }));
+): AsyncGenerator<MaybeLocated<Record<string, string>>[], void> {
+  for await (const batch of read(start, { columns, relax_column_count: true }))
+    yield batch.map(({ record, info }) => ({ record, offset: start + info.bytes, problem: info.error }));
 }
 
 /** Parses a file from a byte on. */
-async function parserOf(path: string, options: CsvOptions, count: number) {
+async function parserOf(path: string, options: CsvOptions) {
   const { CsvError, parse } = await import("csv-parse");
   return async function* read<R>(start: number, settings: object): AsyncGenerator<Parsed<R>[], void> {
     const parser: Parser = parse({
@@ -125,7 +135,7 @@ async function parserOf(path: string, options: CsvOptions, count: number) {
       }
     } catch (error) {
       if (!(error instanceof CsvError)) throw error;
-      throw malformed(path, count, error);
+      throw malformed(path, start + Number(error.bytes), error);
     } finally {
       file.destroy();
       parser.destroy();
@@ -133,10 +143,10 @@ async function parserOf(path: string, options: CsvOptions, count: number) {
   };
 }
 
-function malformed(path: string, count: number, cause: CsvError): PerdureError {
-  const record = count + Number(cause.records) + 1;
+/** For the record of which a byte is the first, or the last that could be read. */
+function malformed(path: string, at: number, cause: CsvError): PerdureError {
   // Line numbers count from where reading began, so they would mislead.
   const reason = cause.message.replace(/ (?:on|at) line \d+/g, "");
   const code = cause.code === "CSV_MAX_RECORD_SIZE" ? "LIMIT" : "INVALID_ARGUMENT";
-  return new PerdureError(code, `${path}: record ${record}: ${reason}`, { cause });
+  return new PerdureError(code, `${path}: the record behind byte ${at}: ${reason}`, { cause });
 }

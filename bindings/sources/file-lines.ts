@@ -1,138 +1,22 @@
-/**
- * The lines of a file as bytes, each with the byte behind it. A line ends with a line feed or at the end of the file, and a carriage return before
- * either is not part of it. Reads ahead in large pieces, holds one line at most beside a piece, and refuses lines that are too long.
- */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { PerdureError } from "../base/errors.js";
-import type { Hasher } from "../hash/hasher.js";
-import { Fingerprint } from "./fingerprint.js";
+/** The lines of a file. A line ends with a line feed or at the end of the file, and a carriage return before either is not part of it. */
+import { FileRecords } from "./file-records.js";
 
-const PIECE_BYTES = 2 ** 18;
-/** How often a file that is followed is looked at. */
-const POLL_MS = 50;
 const LINE_FEED = 10;
 const CARRIAGE_RETURN = 13;
 
-export class FileLines {
-  /** Behind the last line that was given. */
-  offset: number;
-  private readonly file: number;
-  private readonly mark: Fingerprint;
-  private buffer = new Uint8Array(PIECE_BYTES);
-  /** What is in the buffer and not given yet. */
-  private start = 0;
-  private end = 0;
-  /** Bytes from `start` on that are known to hold no line feed. */
-  private searched = 0;
+export class FileLines extends FileRecords {
+  readonly noun = "line";
 
-  /** NOT_FOUND, IO; STALE when it does not have, before `offset`, what it had. */
-  constructor(
-    readonly path: string,
-    offset: number,
-    fingerprint: bigint,
-    hasher: Hasher,
-    private readonly lineBytesMax: number,
-  ) {
-    this.file = openFile(path);
-    this.offset = offset;
-    this.mark = new Fingerprint(this.file, hasher);
-    try {
-      this.mark.verify(path, offset, fingerprint);
-    } catch (error) {
-      closeSync(this.file);
-      throw error;
-    }
-  }
-
-  /** Of all that comes before the offset. */
-  fingerprint(): bigint {
-    return this.mark.at(this.offset);
-  }
-
-  get bytesLeft(): number {
-    return Math.max(0, fstatSync(this.file).size - this.offset);
-  }
-
-  /**
-   * The next whole line, in bytes that are good until the next call; null when there is none at hand. `last` says that the file is not expected to grow, so that
-   * what it ends with is a line. LIMIT for one that is too long.
-   */
   next(last: boolean): Uint8Array | null {
     for (;;) {
       const at = this.buffer.subarray(0, this.end).indexOf(LINE_FEED, this.start + this.searched);
-      if (at >= 0) return this.give(at, at + 1);
-      this.searched = this.end - this.start;
-      if (this.searched > this.lineBytesMax)
-        throw new PerdureError(
-          "LIMIT",
-          `${this.path}: the line at byte ${this.offset} has more than ${this.lineBytesMax} bytes`,
-        );
-      if (!this.fill()) return last && this.end > this.start ? this.give(this.end, this.end) : null;
+      if (at >= 0) return this.line(at, at + 1);
+      if (!this.fill()) return last && this.end > this.start ? this.line(this.end, this.end) : null;
     }
   }
 
-  /** Whether the file has grown; waits until it has, or until the signal aborts. */
-  async grown(signal: AbortSignal): Promise<boolean> {
-    const known = this.offset + this.end - this.start;
-    while (!signal.aborted) {
-      const { size } = fstatSync(this.file);
-      if (size > known) return true;
-      if (size < this.offset)
-        throw new PerdureError("STALE", `${this.path}: has become shorter than what was read of it`);
-      await sleep(POLL_MS, undefined, { signal }).catch(() => {});
-    }
-    return false;
-  }
-
-  close(): void {
-    closeSync(this.file);
-  }
-
-  private give(end: number, next: number): Uint8Array {
-    const from = this.start;
-    this.offset += next - from;
-    this.start = next;
-    this.searched = 0;
-    if (end > from && this.buffer[end - 1] === CARRIAGE_RETURN) end--;
-    return this.buffer.subarray(from, end);
-  }
-
-  /** More bytes behind those that there are; false at the end of the file. */
-  private fill(): boolean {
-    const kept = this.end - this.start;
-    if (this.start > 0) {
-      this.buffer.copyWithin(0, this.start, this.end);
-      this.start = 0;
-      this.end = kept;
-    }
-    if (this.buffer.length - kept < PIECE_BYTES / 2) {
-      const larger = new Uint8Array(2 * this.buffer.length);
-      larger.set(this.buffer.subarray(0, kept));
-      this.buffer = larger;
-    } else if (kept < PIECE_BYTES / 4 && this.buffer.length > PIECE_BYTES) {
-      this.buffer = this.buffer.slice(0, PIECE_BYTES);
-    }
-    const position = this.offset + kept;
-    const count = readFile(this.path, this.file, this.buffer.subarray(kept), position);
-    this.end += count;
-    return count > 0;
-  }
-}
-
-export function openFile(path: string): number {
-  try {
-    return openSync(path, "r");
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code === "ENOENT" ? "NOT_FOUND" : "IO";
-    throw new PerdureError(code, `${path}: ${(cause as Error).message}`, { cause });
-  }
-}
-
-export function readFile(path: string, file: number, into: Uint8Array, position: number): number {
-  try {
-    return readSync(file, into, 0, into.length, position);
-  } catch (cause) {
-    throw new PerdureError("IO", `${path}: ${(cause as Error).message}`, { cause });
+  private line(end: number, next: number): Uint8Array {
+    const { start, buffer } = this;
+    return this.give(start, end > start && buffer[end - 1] === CARRIAGE_RETURN ? end - 1 : end, next);
   }
 }

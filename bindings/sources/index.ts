@@ -1,6 +1,6 @@
 /** Where pipes can read from beside tables. */
 import { csv } from "./csv.js";
 import { iterable, stream } from "./iterable.js";
-import { jsonLines, lines } from "./lines.js";
+import { json, jsonLines, lines } from "./lines.js";
 
-export const sources = { lines, jsonLines, csv, iterable, stream };
+export const sources = { lines, jsonLines, json, csv, iterable, stream };

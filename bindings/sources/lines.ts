@@ -1,11 +1,14 @@
-/** Files of one record a line: text, and JSON. */
+/** Files of text and of JSON: records that are found without looking into them, and then parsed one by one. */
 
 import type { Reader, Source, Start } from "../api/pipe/source.js";
 import { PerdureError } from "../base/errors.js";
+import type { Hasher } from "../hash/hasher.js";
+import { FileElements } from "./file-elements.js";
 import { FileLines } from "./file-lines.js";
+import type { FileRecords } from "./file-records.js";
 
 export interface LineOptions {
-  /** The longest line that is read, in bytes; 16 MiB if not given. */
+  /** The longest line or element that is read, in bytes; 16 MiB if not given. */
   maxBytes?: number;
 }
 
@@ -16,15 +19,20 @@ const USUAL_BYTES = 2 ** 24;
  * LIMIT.
  */
 export function lines(path: string, options: LineOptions = {}): Source<string> {
-  return fileSource("lines", path, options, (bytes) => decoder.decode(bytes));
+  return fileSource("lines", path, FileLines, options, (bytes) => decoder.decode(bytes));
 }
 
 /** A file of one JSON value a line (JSON Lines, NDJSON); empty lines are passed over. What is no JSON is rejected (INVALID_ARGUMENT). */
 export function jsonLines<T = unknown>(path: string, options: LineOptions = {}): Source<T> {
-  return fileSource("jsonLines", path, options, (bytes) => {
+  return fileSource("jsonLines", path, FileLines, options, (bytes) => {
     const text = decoder.decode(bytes);
     return text.trim() === "" ? NOTHING : (JSON.parse(text) as T);
   });
+}
+
+/** The elements of a file that is one JSON array, of any size. What is no JSON is rejected (INVALID_ARGUMENT); what is no array ends the run. */
+export function json<T = unknown>(path: string, options: LineOptions = {}): Source<T> {
+  return fileSource("json", path, FileElements, options, (bytes) => JSON.parse(decoder.decode(bytes)) as T);
 }
 
 const NOTHING = Symbol();
@@ -34,6 +42,13 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 function fileSource<T>(
   kind: string,
   path: string,
+  Records: new (
+    path: string,
+    offset: number,
+    fingerprint: bigint,
+    hasher: Hasher,
+    bytesMax: number,
+  ) => FileRecords,
   options: LineOptions,
   parse: (bytes: Uint8Array) => T | typeof NOTHING,
 ): Source<T> {
@@ -42,14 +57,14 @@ function fileSource<T>(
     label: path,
     open: (start) => {
       const { hasher } = start.memory.engine.core;
-      const file = new FileLines(
+      const file = new Records(
         path,
         start.offset,
         start.fingerprint,
         hasher,
         options.maxBytes ?? USUAL_BYTES,
       );
-      return new LineReader(file, start, parse);
+      return new RecordReader(file, start, parse);
     },
   };
 }
@@ -59,12 +74,12 @@ function withoutMark(bytes: Uint8Array): Uint8Array {
   return BYTE_ORDER_MARK.every((byte, i) => bytes[i] === byte) ? bytes.subarray(3) : bytes;
 }
 
-class LineReader<T> implements Reader<T> {
+class RecordReader<T> implements Reader<T> {
   readonly slot = 0;
   private readonly begin: number;
 
   constructor(
-    private readonly file: FileLines,
+    private readonly file: FileRecords,
     private readonly start: Start,
     private readonly parse: (bytes: Uint8Array) => T | typeof NOTHING,
   ) {
@@ -85,7 +100,7 @@ class LineReader<T> implements Reader<T> {
       try {
         record = this.parse(at === 0 ? withoutMark(bytes) : bytes);
       } catch (cause) {
-        const message = `${this.file.path}: the line at byte ${at}: ${(cause as Error).message}`;
+        const message = `${this.file.path}: the ${this.file.noun} at byte ${at}: ${(cause as Error).message}`;
         this.start.reject(new PerdureError("INVALID_ARGUMENT", message, { cause }), bytes);
         continue;
       }

@@ -1,6 +1,6 @@
 // The command line as a user types it: the program is started, and what it says on its two outputs is kept.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { main } from "../../bindings/cli/main.js";
 
@@ -17,7 +17,7 @@ export interface RunOptions {
   /** As this user and group. */
   user?: number;
   /** Called when it runs. */
-  started?(kill: (signal: NodeJS.Signals) => void): void;
+  started?(kill: (signal: NodeJS.Signals) => void, child: ChildProcess): void;
 }
 
 /** Runs `perdure` with these words. */
@@ -33,7 +33,7 @@ export function perdure(words: readonly string[], { user, started }: RunOptions 
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     said.errors += text;
   });
-  started?.((signal) => child.kill(signal));
+  started?.((signal) => child.kill(signal), child);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => resolve({ ...said, code, signal }));

@@ -54,32 +54,45 @@ export interface Located<T> {
   readonly offset: number;
 }
 
+/** One that may not be readable. */
+export interface MaybeLocated<T> extends Located<T> {
+  readonly problem?: Error | undefined;
+}
+
 /** A reader of records that have to be waited for, and come some at a time. */
 export class LocatedReader<T> implements Reader<T> {
   readonly slot = 0;
-  private readonly batches: AsyncIterator<readonly Located<T>[]>;
-  private batch: readonly Located<T>[] = [];
+  private readonly batches: AsyncIterator<readonly MaybeLocated<T>[]>;
+  private batch: readonly MaybeLocated<T>[] = [];
   private next = 0;
   private ended = false;
   /** Asked for once only, however often it is waited for. */
-  private asked: Promise<IteratorResult<readonly Located<T>[]>> | null = null;
+  private asked: Promise<IteratorResult<readonly MaybeLocated<T>[]>> | null = null;
 
   constructor(
-    batches: AsyncIterable<readonly Located<T>[]>,
+    batches: AsyncIterable<readonly MaybeLocated<T>[]>,
     public offset: number,
   ) {
     this.batches = batches[Symbol.asyncIterator]();
   }
 
   take(push: (record: T) => void, most: number): number {
-    const end = Math.min(this.next + most, this.batch.length);
-    const taken = end - this.next;
-    while (this.next < end) {
-      const { record, offset } = this.batch[this.next++];
+    let taken = 0;
+    while (taken < most && this.next < this.batch.length) {
+      const { record, offset, problem } = this.batch[this.next++];
+      const from = this.offset;
       this.offset = offset;
-      push(record);
+      if (problem === undefined) {
+        push(record);
+        taken++;
+      } else this.reject(problem, from, offset);
     }
     return taken;
+  }
+
+  /** For what lies between two offsets and cannot be read. */
+  protected reject(problem: Error, _from: number, _to: number): void {
+    throw problem;
   }
 
   more(signal: AbortSignal): boolean | Promise<boolean> {

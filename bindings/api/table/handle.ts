@@ -10,7 +10,7 @@ import type { Core } from "../../core.js";
 import type { Engine } from "../../engine.js";
 import type { Registry } from "../roots.js";
 import type { Session } from "../session.js";
-import { definitionAt, INDEX, Index } from "./indexes.js";
+import { definitionAt, Index, indexRecords } from "./indexes.js";
 import { type Column, END_IN_RUN, type RecordLayout } from "./layout.js";
 import { entryAt, RecordWriter, referenceAt, type Taken } from "./record-writer.js";
 import { type RowClass, type RowSource, type RowView, rowClassOf, valueIn } from "./row.js";
@@ -85,12 +85,11 @@ export class TableHandle implements RowSource {
         "LAYOUT",
         `table ${quote(this.name)} has another layout since it was opened; open it again`,
       );
-    const indexes: Index[] = [];
     // In a migration their fields may be of neither layout.
-    for (let record = this.isMigrating ? 0 : storage.readU32(TABLE.indexes); record !== 0; ) {
-      indexes.push(new Index(engine, this.layout, definitionAt(engine, record), record));
-      record = engine.core.data.getUint32(record + INDEX.next, true);
-    }
+    const first = this.isMigrating ? 0 : storage.readU32(TABLE.indexes);
+    const indexes = [...indexRecords(engine, first)].map(
+      (record) => new Index(engine, this.layout, definitionAt(engine, record), record),
+    );
     this.indexes = indexes;
     this.indexed = new Set(indexes.flatMap(({ columns }) => columns));
     this.generation = engine.generation;

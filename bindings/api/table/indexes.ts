@@ -151,6 +151,16 @@ export const indexBytes = (text: Uint8Array): number => INDEX.text + text.length
 export const indexText = (definition: IndexDefinition): Uint8Array =>
   encoder.encode(JSON.stringify(definition));
 
+/** The index records of a table, of which this is the first; 0 for none. */
+export function* indexRecords(engine: Engine, first: number): Generator<number, void, undefined> {
+  for (let record = first; record !== 0; ) {
+    engine.ensure(record, INDEX.text, false);
+    const next = engine.core.data.getUint32(record + INDEX.next, true);
+    yield record;
+    record = next;
+  }
+}
+
 /** The definition in a record, which is present. */
 export function definitionAt(engine: Engine, record: number): IndexDefinition {
   engine.ensure(record, INDEX.text, false);

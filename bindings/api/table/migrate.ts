@@ -38,7 +38,7 @@ export function migrate<const F extends TableSchema, const T extends TableSchema
   memory.ensureOpen();
   memory.engine.ensureWritable();
   const commits = mayCommit(memory);
-  const { tables } = memory;
+  const { tableRegistry: tables } = memory;
   const entry = tables.registry.find(name);
   if (entry === null) throw new PerdureError("NOT_FOUND", `there is no table ${quote(name)}`);
   const target = new RecordLayout(name, definitionOf(name, to));
@@ -64,7 +64,7 @@ function begin(
   to: TableSchema,
   target: string,
 ): boolean {
-  const { engine, tables } = memory;
+  const { engine, tableRegistry: tables } = memory;
   engine.ensure(entry.address, TABLE.bytes, false);
   if (engine.core.data.getUint32(entry.address + TABLE.target, true) !== 0) {
     if (textAt(engine, entry.address, TABLE.target).text === target) return true;

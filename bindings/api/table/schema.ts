@@ -104,6 +104,11 @@ export function textOf({ fields, added }: Definition): string {
   return JSON.stringify({ fields: pairs(fields), added: pairs(added) });
 }
 
+/** What a program would declare to get this definition. */
+export function schemaOf({ fields, added }: Definition): TableSchema {
+  return Object.fromEntries([...fields, ...added].map(({ name, type }) => [name, type]));
+}
+
 /** CORRUPT when it is none. */
 export function definitionIn(text: string): Definition {
   try {

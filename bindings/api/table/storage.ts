@@ -106,6 +106,15 @@ export class TableStorage {
     return tail === 0 ? SLOTS : tail * SLOTS + this.slotsOf(tail);
   }
 
+  /** Of its pages, as far as their blocks are in something. */
+  bytesIn(has: (block: number) => boolean): number {
+    const first = this.blockOf(0).absolute;
+    const end = this.readU64(TABLE.end);
+    let pages = 0;
+    for (let page = 1; page < end; page++) if (has(first + page)) pages++;
+    return pages * BLOCK_BYTES;
+  }
+
   private slotsOf(page: number): number {
     const { engine } = this;
     const first = this.readU64(TABLE.cluster);

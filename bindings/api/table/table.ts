@@ -53,6 +53,17 @@ export class Table<R, N = R> implements Source<TableRow<R>> {
     return this.handle.storage.readU64(TABLE.rows);
   }
 
+  /** Bytes of the pages that the last commit has in the file, and of the indexes as they are now. */
+  get bytes(): number {
+    const { handle } = this;
+    handle.ensureCurrent();
+    const { source } = handle.memory.origin;
+    return handle.indexes.reduce(
+      (sum, { tree }) => sum + tree.statistics().bytes,
+      handle.storage.bytesIn((block) => source.has(block)),
+    );
+  }
+
   /** A new row. INVALID_ARGUMENT names the field that is not what its type may be, or is not one; DUPLICATE; OUT_OF_MEMORY. */
   insert(row: N): RowId {
     return this.handle.insert(row as object);

@@ -20,7 +20,7 @@ export class Tables {
   readonly registry: Registry;
   private readonly shared = new Map<string, Shared>();
 
-  constructor(private readonly memory: Session) {
+  constructor(readonly memory: Session) {
     this.registry = new Registry(memory, Kind.Table);
   }
 

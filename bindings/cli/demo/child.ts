@@ -1,29 +1,24 @@
 /**
- * The process that adds records, and that is killed: `child.js <source> <state>`. It goes on where the cursor in the state is, and knows
- * nothing of how often it was killed before.
+ * The process that adds records, and that is killed: `child.js <file> <state> <records a commit>`. It goes on where the cursor of the pipe is, and
+ * knows nothing of how often it was killed before.
  */
-import { once } from "node:events";
-import { setTimeout as sleep } from "node:timers/promises";
 import { PerdureError } from "../../base/errors.js";
 import { type Memory, openSync } from "../../index.js";
+import { type Input, inputFile, sourceOf } from "../ingest/input.js";
 import type { Message } from "./messages.js";
-import { openSource, recordsOf, type Source, type SourceRecord } from "./source.js";
+import { Gate, paced } from "./pace.js";
 import { Store } from "./store.js";
 
-/** About that many commits for a source, unless its batches would become too large. */
-const COMMITS = 250;
-const BATCH_BYTES_MAX = 2 ** 20;
-
-/** A small source would be read before anybody can kill the process that reads it: it waits a little after each commit. */
+/** A small file would be read before anybody can kill the process that reads it: it waits a little after each commit. */
 const SMALL_BYTES = 2 ** 20;
 const PAUSE_MILLISECONDS = 5;
 
-async function ingest(path: string, statePath: string): Promise<void> {
-  const source = openSource(path);
+async function ingest(path: string, statePath: string, checkpoint: number): Promise<void> {
+  const input = inputFile(path);
   const begun = performance.now();
   const memory = openSync(statePath, { autoCommit: false });
   try {
-    await addRecords(source, memory, begun);
+    await addRecords(input, memory, checkpoint, begun);
   } catch (error) {
     // What was committed is safe. An error while closing would have the same reason, and hide it.
     try {
@@ -34,38 +29,34 @@ async function ingest(path: string, statePath: string): Promise<void> {
   memory.close();
 }
 
-async function addRecords(source: Source, memory: Memory, begun: number): Promise<void> {
-  const store = Store.open(memory, source);
+async function addRecords(input: Input, memory: Memory, checkpoint: number, begun: number): Promise<void> {
+  const store = Store.open(memory);
   store.beginRun();
+  const gate = new Gate();
+  const pipe = store.pipe(paced(sourceOf(input), gate)).checkpointAt(checkpoint);
+  let told = pipe.cursor.records;
   const openMilliseconds = performance.now() - begun;
-  tell({ kind: "resumed", run: store.runs, ...store.cursor, openMilliseconds });
-  if (store.isDone) return;
+  tell({ kind: "resumed", run: store.runs, records: told, offset: pipe.cursor.page, openMilliseconds });
   let workMilliseconds = 0;
   let since = performance.now();
-  for await (const batch of batchesOf(source, store)) {
-    store.append(batch);
+  memory.addEventListener("commit", () => {
+    const { records, page: offset } = pipe.cursor;
+    if (records === told) return;
+    told = records;
     workMilliseconds += performance.now() - since;
-    const heard = once(process, "message");
-    tell({ kind: "committed", ...store.cursor, workMilliseconds });
-    await heard;
-    if (source.bytes < SMALL_BYTES) await sleep(PAUSE_MILLISECONDS);
+    // Nothing more until the parent has heard of it.
+    gate.close();
+    tell({ kind: "committed", records, offset, workMilliseconds });
+  });
+  const goOn = (): void => {
     since = performance.now();
-  }
-  store.finish();
-}
-
-async function* batchesOf(source: Source, store: Store): AsyncGenerator<SourceRecord[], void, undefined> {
-  const bytes = Math.min(source.bytes / COMMITS, BATCH_BYTES_MAX);
-  let batch: SourceRecord[] = [];
-  let start = store.cursor.offset;
-  for await (const record of recordsOf(source, store.cursor)) {
-    batch.push(record);
-    if (record.end - start < bytes) continue;
-    yield batch;
-    batch = [];
-    start = record.end;
-  }
-  if (batch.length > 0) yield batch;
+    gate.open();
+  };
+  process.on("message", () => {
+    if (input.bytes < SMALL_BYTES) setTimeout(goOn, PAUSE_MILLISECONDS);
+    else goOn();
+  });
+  await pipe.run();
 }
 
 function tell(message: Message): void {
@@ -78,7 +69,8 @@ const orphaned = (): never => process.exit(1);
 process.on("disconnect", orphaned);
 
 try {
-  await ingest(process.argv[2], process.argv[3]);
+  const [path, state, checkpoint] = process.argv.slice(2);
+  await ingest(path, state, Number(checkpoint));
 } catch (error) {
   const code = error instanceof PerdureError ? error.code : null;
   const message = error instanceof PerdureError ? error.message : String((error as Error)?.stack ?? error);

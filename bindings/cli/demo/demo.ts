@@ -7,11 +7,12 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { PerdureError } from "../../base/errors.js";
+import { MemoryStorage, openSync } from "../../index.js";
+import { type Input, inputFile, sourceOf } from "../ingest/input.js";
 import { prove } from "./proof.js";
-import { type Figures, figuresOf, introLines, outcomeLines, runLine } from "./report.js";
+import { type Commands, type Figures, figuresOf, introLines, outcomeLines, runLine } from "./report.js";
 import { runAll } from "./runs.js";
 import type { Screen } from "./screen.js";
-import { openSource } from "./source.js";
 
 export interface DemoOptions {
   /** Of a CSV, TSV, JSON Lines or JSON file; without, 171,075 cities of the world. */
@@ -20,8 +21,8 @@ export interface DemoOptions {
   state?: string | undefined;
   /** How often the process is killed. */
   kills: number;
-  /** How it was called, for what to try next. */
-  command: string;
+  /** For what to try next. */
+  commands: Commands;
   screen: Screen;
   signal: AbortSignal;
 }
@@ -36,16 +37,22 @@ export interface DemoReport {
 export const DEFAULT_KILLS = 6;
 export const KILLS_MAX = 100;
 
+/** About that many commits for a file, unless a commit would become too large. */
+const COMMITS = 250;
+const COMMIT_BYTES_MAX = 2 ** 20;
+/** Records that are looked at for the length of the others. */
+const SAMPLE = 100;
+
 /** NOT_FOUND, INVALID_ARGUMENT for the file; LOCKED, NO_SPACE, CORRUPT and whatever else opening and committing a state can say. */
 export async function demo({
   path,
   state,
   kills,
-  command,
+  commands,
   screen,
   signal,
 }: DemoOptions): Promise<DemoReport> {
-  const source = openSource(path ?? citiesPath());
+  const source = inputFile(path ?? citiesPath());
   const directory = state === undefined ? mkdtempSync(join(tmpdir(), "perdure-demo-")) : null;
   const statePath = state ?? join(directory as string, "demo.state");
   try {
@@ -55,6 +62,7 @@ export async function demo({
     const begun = performance.now();
     const runs = await runAll(source, statePath, {
       kills,
+      checkpoint: await checkpointOf(source),
       signal,
       onProgress: (records, offset) => screen.progress(offset / source.bytes, records),
       onRun: (run) => screen.line(runLine(run)),
@@ -75,7 +83,7 @@ export async function demo({
     const { problems } = proof;
     const ok = problems.length === 0;
     return {
-      text: outcomeLines(outcome, command),
+      text: outcomeLines(outcome, commands),
       json: { ok, problems, source: source.path, state: state ?? null, ...figuresOf(outcome) },
       problem: !ok,
     };
@@ -83,6 +91,15 @@ export async function demo({
     screen.end();
     if (directory !== null) rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** Records between two commits. */
+async function checkpointOf(input: Input): Promise<number> {
+  using memory = openSync("sample", { storage: new MemoryStorage(), autoCommit: false });
+  const pipe = memory.pipe("sample", sourceOf(input));
+  const { records } = await pipe.run({ limit: SAMPLE });
+  const recordBytes = pipe.cursor.page / Math.max(1, records);
+  return Math.max(1, Math.round(Math.min(input.bytes / COMMITS, COMMIT_BYTES_MAX) / recordBytes) || 1);
 }
 
 /** Of the GeoNames gazetteer: a package that is there when this one is developed, and where it was installed beside it. */

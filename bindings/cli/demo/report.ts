@@ -1,11 +1,11 @@
 /** What was done and proven, in lines for people. */
+import { FORMATS, type Input } from "../ingest/input.js";
 import { count, plural, size } from "../text.js";
 import type { Proof } from "./proof.js";
 import type { Run } from "./runs.js";
-import type { Source } from "./source.js";
 
 export interface Outcome {
-  source: Source;
+  source: Input;
   state: string;
   /** Whether the state stays where it is. */
   isKept: boolean;
@@ -35,9 +35,9 @@ const RATE_RECORDS_MIN = 1000;
 
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`;
 
-export function introLines({ path, bytes, format }: Source, kills: number): string[] {
+export function introLines({ path, bytes, format }: Input, kills: number): string[] {
   return [
-    `The records of ${path} (${format}, ${size(bytes)}) go into persistent memory.`,
+    `The records of ${path} (${FORMATS[format].name}, ${size(bytes)}) go into persistent memory.`,
     kills === 0
       ? "The process that adds them is not killed."
       : `The process that adds them is killed with SIGKILL ${plural(kills, "time")}, at random instants.`,
@@ -75,7 +75,13 @@ export function figuresOf({ runs, proof, ingestMilliseconds }: Outcome): Figures
   };
 }
 
-export function outcomeLines(outcome: Outcome, command: string): string[] {
+/** How this command, and the command line, are called. */
+export interface Commands {
+  demo: string;
+  perdure: string;
+}
+
+export function outcomeLines(outcome: Outcome, commands: Commands): string[] {
   const { source, proof, proofMilliseconds, state, isKept } = outcome;
   if (proof.problems.length > 0)
     return [
@@ -88,14 +94,14 @@ export function outcomeLines(outcome: Outcome, command: string): string[] {
       ? `${count(proof.runs)} runs, each from the last commit before it`
       : plural(proof.runs, "run");
   const lines = [
-    `Proven: each of the ${plural(proof.records, "record")} is in memory exactly once, in order (compared with the file byte by byte, ${seconds(proofMilliseconds)}).`,
+    `Proven: each of the ${plural(proof.records, "record")} is in memory exactly once, in order (compared with the file, and found by the index, in ${seconds(proofMilliseconds)}).`,
     `Proven: nothing started over (${runs}; ${plural(proof.liveBlocks, "block")} of memory, not one more).`,
     "",
   ];
   const { kills, added } = figures;
   const row = (name: string, value: string): void => void lines.push(`  ${name.padEnd(18)} ${value}`);
   row("records", count(figures.records));
-  row("commits", `${count(figures.commits)}, each on the device before the next one began`);
+  row("commits", `${count(figures.commits)}; what is acknowledged is on the device`);
   row(
     "kills survived",
     kills === 0 ? "0" : `${kills}; records found after them: ${figures.found.map(count).join(" · ")}`,
@@ -115,12 +121,18 @@ export function outcomeLines(outcome: Outcome, command: string): string[] {
   row("state file", size(figures.fileBytes));
   lines.push("", "What to try next:");
   const next: [string, string][] = [
-    [`${command} your.csv`, "your own records: CSV, TSV, JSON Lines or a JSON array"],
-    [`${command} --kills 20`, "more kills"],
+    [`${commands.demo} your.csv`, "your own records: CSV, TSV, JSON Lines, a JSON array, or lines"],
+    [`${commands.demo} --kills 20`, "more kills"],
   ];
   if (!isKept)
-    next.push([`${command} --state demo.state`, "keep the state; after a Ctrl-C the same command goes on"]);
-  else next.push(["the same again", "finds everything in place, and proves it again"]);
+    next.push([
+      `${commands.demo} --state demo.state`,
+      "keep the state; after a Ctrl-C the same command goes on",
+    ]);
+  else {
+    next.push(["the same again", "finds everything in place, and proves it again"]);
+    next.push([`${commands.perdure} tables ${state}`, "what is in the state; also: pipes, export, inspect"]);
+  }
   const width = Math.max(...next.map(([what]) => what.length));
   for (const [what, meaning] of next) lines.push(`  ${what.padEnd(width)}   ${meaning}`);
   return lines;

