@@ -121,6 +121,25 @@ describe("ternary memory: forks", () => {
     }
   });
 
+  it("copy no page of a large one that nobody else maps, though others are", () => {
+    const { ternary, space } = openSpace(states);
+    space.map(0, ternary.frames.allocateLarge()[0]!, WRITABLE | USER | LARGE);
+    const child = space.fork("child");
+    child.storeTryte(PAGE, 1);
+    const frames = () => [0, 1, 2].map((page) => space.entry(page * PAGE).frame);
+    const [before, used] = [frames(), framesUsed(ternary)];
+    space.storeTryte(PAGE, 2);
+    assert.deepEqual([frames(), framesUsed(ternary)], [before, used]);
+    assert.deepEqual(
+      [0, 1, 2].map((page) => [space.entry(page * PAGE).large, space.entry(page * PAGE).global]),
+      [
+        [false, 0],
+        [false, -1],
+        [false, 0],
+      ],
+    );
+  });
+
   it("need frames for what is written, and say so when there are none", () => {
     const { ternary, space } = openSpace(states);
     const { totalFrames } = ternary.frames.statistics();

@@ -61,7 +61,7 @@ export const pageMutants: readonly Mutant[] = [
     find: "  if (mappingsOf(memory, shared) == 1) return OK;\n",
     replace: "  if (mappingsOf(memory, shared) == 0) return OK;\n",
     killedBy: FORKS,
-    title: "copy no page",
+    title: "copy no page of a large one",
   },
   {
     name: "page-copy-empty",
