@@ -5,16 +5,11 @@
 // The peers leave in an object what was there. perdure fills it with zeros unless it is told not to, so it is measured both ways, and the bars are for
 // what the peers do as well.
 
-import { readFileSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-import { main } from "assemblyscript/asc";
 import { Random } from "../test/support/random.js";
 import type { Bar, Case } from "./harness.js";
+import { compileLoops } from "./loops.js";
 import { peer } from "./peers.js";
 
-const built = fileURLToPath(new URL(".", import.meta.url));
-const root = resolve(built, "../..");
 const wasmPageBytes = 65536;
 
 /** Of the sizes that `churn` draws from; a power of two. */
@@ -134,16 +129,8 @@ function compiled(runtime: "stub" | "minimal"): Promise<WebAssembly.Module> {
   return module;
 }
 
-/** With the options that the engine itself is built with. */
-async function compile(runtime: "stub" | "minimal"): Promise<WebAssembly.Module> {
-  const output = join(relative(root, built), `heap-loop.${runtime}`);
+function compile(runtime: "stub" | "minimal"): Promise<WebAssembly.Module> {
   const pages = tlsfBase / wasmPageBytes + 1;
   const placed = runtime === "minimal" ? ["--memoryBase", `${tlsfBase}`, "--initialMemory", `${pages}`] : [];
-  const source = "bench/assembly/heap-loop.ts";
-  const options = ["--baseDir", root, "--config", "asconfig.json", "--target", "release"];
-  const files = ["--outFile", `${output}.wasm`, "--textFile", `${output}.wat`];
-  const streams = { stdout: process.stdout, stderr: process.stderr };
-  const { error } = await main([source, ...options, "--runtime", runtime, ...placed, ...files], streams);
-  if (error !== null) throw error;
-  return new WebAssembly.Module(readFileSync(join(root, `${output}.wasm`)));
+  return compileLoops("heap-loop", runtime, placed);
 }

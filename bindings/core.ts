@@ -92,6 +92,8 @@ export interface Constants {
   readonly HEAP_LIMIT: number;
   readonly EXCHANGE: number;
   readonly STATES: number;
+  readonly COMMIT_COUNT: number;
+  readonly UNFLUSHED: number;
   readonly DIRTY_LIST: number;
   readonly LOW_IMAGE: number;
   readonly HEADER: number;
@@ -252,6 +254,9 @@ const CODES: readonly ErrorCode[] = [
   "BUSY",
   "LIMIT",
   "DUPLICATE",
+  "ADDRESS_NOT_MAPPED",
+  "ALREADY_MAPPED",
+  "PERMISSION_DENIED",
 ];
 
 /** Of windows, as docs/ENGINE.md §9 draws their descriptors. */

@@ -125,7 +125,7 @@ export class Engine {
     return result;
   }
 
-  /** The same for the calls that matter most. */
+  /** The same as `mutate` for the calls that matter most. */
   alloc(size: number, align: number, zero: number): number {
     if (this.reason !== null || this.writer === null) this.ensureWritable();
     const { core } = this;
@@ -252,18 +252,6 @@ export class Engine {
     return address;
   }
 
-  /** Whether the blocks of a range belong to the heap's objects. */
-  isAllocated(address: number, bytes: number): boolean {
-    const { core } = this;
-    const { HEAP, PAGE_MAP } = core.constants;
-    const first = Math.floor((address - HEAP) / BLOCK_BYTES);
-    const last = Math.floor((address + bytes - 1 - HEAP) / BLOCK_BYTES);
-    this.ensure(PAGE_MAP + 4 * first, 4 * (last - first + 1), false);
-    for (let frame = first; frame <= last; frame++)
-      if (core.data.getUint32(PAGE_MAP + 4 * frame, true) === 0) return false;
-    return true;
-  }
-
   /** False in a reader of an image in which nothing was committed yet. */
   isFormatted(): boolean {
     return this.writer !== null || this.source.has(this.core.constants.HEADER / BLOCK_BYTES);
@@ -289,9 +277,19 @@ export class Engine {
     const changes = dirtyChanges(this.core);
     if (this.hasWritableWatch()) addUnseenChanges(this.core, pager, this.watches, changes);
     const sequence = pager.commit(changes, durable);
+    this.noteDurability();
     this.core.functions.settle();
     this.halt = null;
     return sequence;
+  }
+
+  /** Tells the engine from which commit on it is not known that they are durable; the next one to settle is the latest. */
+  noteDurability(): void {
+    const { data, constants } = this.core;
+    const isDurable = this.writer === null || this.writer.lastFlushed >= this.writer.sequence;
+    const known = data.getUint32(constants.UNFLUSHED, true);
+    const first = isDurable ? 0 : known || data.getUint32(constants.COMMIT_COUNT, true) + 1;
+    data.setUint32(constants.UNFLUSHED, first, true);
   }
 
   /** Back to the last commit, and out of suspension. */

@@ -3,13 +3,16 @@
 import { parts } from "./api/parts.js";
 import { openTernary } from "./api/ternary/handles.js";
 
+export type { AddressSpace, SpaceRegion, Sweep } from "./api/ternary/address-space.js";
 export { MappingFlags, Mode, PageFlags, Zone } from "./api/ternary/enums.js";
 export type { Frame } from "./api/ternary/frame.js";
 export type { FrameGuard } from "./api/ternary/frame-guard.js";
 export type { FrameAllocator, FrameOwners, FrameStatistics, ZoneStatistics } from "./api/ternary/frames.js";
 export { TernaryMatrix } from "./api/ternary/matrix.js";
+export type { Access, PageTable, PageTableEntry, SpaceStatistics } from "./api/ternary/page-table.js";
 export type { MemoryRegion, TernaryOptions } from "./api/ternary/regions.js";
 export { type Gate, TernaryMemory } from "./api/ternary/ternary-memory.js";
+export type { VirtualAddress } from "./api/ternary/virtual-address.js";
 export {
   LARGE_PAGE_TRYTES,
   PAGE_TRYTES,

@@ -63,6 +63,8 @@ export const assemblyWriters: readonly string[] = [
   "assembly/trit/products.ts", // the same
   "assembly/trit/rows.ts", // the same
   "assembly/trit/trytes.ts", // the same
+  "assembly/page/tlb.ts", // where the latest pages lie, in the volatile zone
+  "assembly/page/marks.ts", // what was accessed and written, in the volatile zone
   "assembly/block/access.ts", // the barrier: all other writing, after a touch; results in the exchange area
 ];
 

@@ -10,6 +10,7 @@ import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { engineMutants } from "../test/mutants/engine.js";
 import { type Mutant, mutants as pagerMutants } from "../test/mutants/pager.js";
+import { pageMutants } from "../test/mutants/pages.js";
 import { tableMutants } from "../test/mutants/table.js";
 import { ternaryMutants } from "../test/mutants/ternary.js";
 import { tritMutants } from "../test/mutants/trits.js";
@@ -20,6 +21,7 @@ const mutants: readonly Mutant[] = [
   ...engineMutants,
   ...tableMutants,
   ...ternaryMutants,
+  ...pageMutants,
   ...tritMutants,
 ];
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");

@@ -28,6 +28,13 @@ export const LIMIT: u32 = 10;
 export const MUST_MOVE: u32 = 11;
 /** The key is there already. */
 export const DUPLICATE: u32 = 12;
+/** Nothing is mapped or promised at this virtual address. */
+export const ADDRESS_NOT_MAPPED: u32 = 13;
+export const ALREADY_MAPPED: u32 = 14;
+/** Not for this mode, or not so. */
+export const PERMISSION_DENIED: u32 = 15;
+/** The page must be made ready first, which changes more than the access does. */
+export const MUST_TOUCH: u32 = 16;
 
 // @ts-ignore: decorator
 @inline

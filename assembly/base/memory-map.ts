@@ -54,10 +54,12 @@ export const DIRTY_WINDOWS: usize = 0x30014;
 
 /** u32: commits since the memory was opened. */
 export const COMMIT_COUNT: usize = 0x30018;
-/** u32, set by the host: not 0 while a commit is not known to be durable. */
+/** u32, set by the host: the first commit, as COMMIT_COUNT counts, that is not known to be durable; 0 when all are. */
 export const UNFLUSHED: usize = 0x3001c;
 /** u32: increases with that of the windows, after a commit and after a rollback: what was concluded from addresses and block states is void. */
 export const STATE_EPOCH: usize = 0x30020;
+/** u32: increases when the image becomes another one as a whole, by a rollback or because the file shows another. */
+export const IMAGE_EPOCH: usize = 0x30024;
 
 /** Arguments and results that do not fit into parameters. */
 export const EXCHANGE: usize = 0x31000;
@@ -140,7 +142,7 @@ if (
   HASH_DIGESTS + HASH_DIGESTS_BYTES > HASH_STAGING ||
   HASH_STAGING + HASH_STAGING_BYTES > MAP_END ||
   DIRTY_COUNT < MAP_END ||
-  STATE_EPOCH + 4 > EXCHANGE ||
+  IMAGE_EPOCH + 4 > EXCHANGE ||
   EXCHANGE + EXCHANGE_BYTES > PAGE_SCRATCH ||
   PAGE_SCRATCH + PAGE_SCRATCH_BYTES > RECORD ||
   RECORD + RECORD_BYTES > STATES ||

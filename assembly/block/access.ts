@@ -147,6 +147,21 @@ export function copyToZeros(from: usize, to: usize, bytes: usize): void {
   }
 }
 
+/** Copies within the low image; the ranges may overlap. */
+export function move(from: usize, to: usize, bytes: usize): void {
+  ensureRange(from, bytes, false);
+  ensureRange(to, bytes, true);
+  memory.copy(to, from, bytes);
+}
+
+/** Makes all blocks of a range present; with `dirty`, part of the next commit. */
+export function ensureRange(address: usize, bytes: usize, dirty: bool): void {
+  for (let end = address + bytes; address < end; address += blockRest(address)) {
+    if (dirty) ensureDirty(address);
+    else ensurePresent(address);
+  }
+}
+
 /** Copies from the exchange area. */
 export function copyFromExchange(offset: usize, to: usize, bytes: usize): void {
   copyIn(EXCHANGE + offset, to, bytes);

@@ -22,6 +22,7 @@ import {
   COMMIT_COUNT,
   DIRTY_COUNT,
   DIRTY_LIST,
+  IMAGE_EPOCH,
   LINEAR_BLOCKS,
   LOW_IMAGE_BLOCK,
   STATES,
@@ -158,6 +159,7 @@ export function revert(): void {
   store<u32>(DIRTY_COUNT, 0);
   endDirtyWindows(ABSENT);
   endStateEpoch();
+  endImageEpoch();
   if (!takeAhead()) return;
   // What was read after it was spilled or dropped is CLEAN, but not as the last commit has it.
   memory.fill(STATES, ABSENT, LOW_IMAGE_BLOCK);
@@ -169,6 +171,11 @@ export function forget(): void {
   memory.fill(STATES, ABSENT, STATES_BYTES);
   store<u32>(DIRTY_COUNT, 0);
   forgetWindows();
+  endImageEpoch();
+}
+
+function endImageEpoch(): void {
+  store<u32>(IMAGE_EPOCH, load<u32>(IMAGE_EPOCH) + 1);
 }
 
 // Windows

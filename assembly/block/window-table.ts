@@ -22,7 +22,9 @@
 import {
   CLUSTER_BLOCKS,
   DIRTY_WINDOWS,
+  MARKS,
   STATE_EPOCH,
+  TLB,
   WINDOW_DESCRIPTORS,
   WINDOW_EPOCH,
   WINDOW_LIMIT,
@@ -226,9 +228,11 @@ export function unshow(window: usize): void {
   endWindowEpoch();
 }
 
-/** What was concluded from addresses and block states is void. */
+/** What was concluded from addresses and block states is void. Should the epochs ever begin anew, so does what holds on to them. */
 export function endStateEpoch(): void {
-  store<u32>(STATE_EPOCH, load<u32>(STATE_EPOCH) + 1);
+  const epoch = load<u32>(STATE_EPOCH) + 1;
+  store<u32>(STATE_EPOCH, epoch);
+  if (epoch == 0) memory.fill(TLB, 0, MARKS - TLB);
 }
 
 function endWindowEpoch(): void {

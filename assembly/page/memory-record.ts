@@ -3,12 +3,13 @@
  *
  *   0   address of the region records u32, regions u32
  *   8   root of the global page table u32, record of the heap u32
- *   16  first address space u32, address spaces u32, highest tag u32
+ *   16  first address space u32, address spaces u32
  */
 
 import { Writable } from "../block/access";
 
 export const RECORD_BYTES: u32 = 256;
+const GLOBAL_TABLE: usize = 8;
 
 @unmanaged
 export class MemoryRecord {
@@ -18,7 +19,6 @@ export class MemoryRecord {
   readonly heap: usize;
   readonly firstSpace: usize;
   readonly spaces: u32;
-  readonly highestTag: u32;
 }
 
 @unmanaged
@@ -29,13 +29,20 @@ export class MemoryRecordWriter extends Writable {
   heap: usize;
   firstSpace: usize;
   spaces: u32;
-  highestTag: u32;
+}
+
+/** The holder of the page tables that all spaces of a memory share. */
+// @ts-ignore: decorator
+@inline
+export function globalTablesOf(memory: usize): usize {
+  return memory + GLOBAL_TABLE;
 }
 
 if (
+  offsetof<MemoryRecord>("globalTable") != GLOBAL_TABLE ||
   offsetof<MemoryRecord>("firstSpace") != 16 ||
   offsetof<MemoryRecordWriter>("firstSpace") != 16 ||
-  offsetof<MemoryRecord>() != 28 ||
-  offsetof<MemoryRecordWriter>() != 28
+  offsetof<MemoryRecord>() != 24 ||
+  offsetof<MemoryRecordWriter>() != 24
 )
   ERROR("the record of a ternary memory is not as drawn");

@@ -7,7 +7,7 @@
  */
 
 import { DOUBLE_FREE, INVALID_ADDRESS, OK } from "../base/codes";
-import { copyToZeros, fill, junk, read } from "../block/access";
+import { copyToZeros, fill, get, junk, read } from "../block/access";
 import { alignFrame, findAligned } from "../frame/aligned";
 import { giveFrames, isFrameUsed, NO_FRAME, raiseEnd, tailOf, takeFrames, takeFramesAt } from "../frame/frames";
 import {
@@ -90,6 +90,12 @@ export function passToHolder(memory: usize, frame: u64): void {
 export function mappingsOf(memory: usize, frame: u64): u32 {
   const record = recordOf(memory, frame);
   return record == 0 ? 0 : mappingsIn(ownerWordIn(record, frame));
+}
+
+/** Whether anybody owns it. */
+export function isAlive(memory: usize, frame: u64): bool {
+  const record = recordOf(memory, frame);
+  return record != 0 && get<u32>(ownerWordIn(record, frame)) != 0;
 }
 
 /** Whether the program holds it. */

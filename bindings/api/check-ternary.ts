@@ -16,6 +16,7 @@ const ZONES = [
   [11_507, 2_945_793],
   [2_945_794, (3 ** 21 + 1) / 2],
 ] as const;
+const MAPPINGS_MAX = 2 ** 31 - 1;
 const RANGE_FRAMES = 27 * 2 ** 26;
 const PROBLEMS_MAX = 20;
 
@@ -32,9 +33,12 @@ interface Region {
   readonly owners: number;
 }
 
-/** One line for each problem. */
-export function checkTernary(image: ImageReader, report: ImageReport): string[] {
-  return new TernaryChecker(image, report).problems();
+/** How many entries map each frame, by the record of a ternary memory. */
+export type Mappings = ReadonlyMap<number, ReadonlyMap<number, number>>;
+
+/** One line for each problem. Owner words are held against `mappings`, if given. */
+export function checkTernary(image: ImageReader, report: ImageReport, mappings?: Mappings): string[] {
+  return new TernaryChecker(image, report, mappings).problems();
 }
 
 class TernaryChecker {
@@ -46,6 +50,7 @@ class TernaryChecker {
   constructor(
     private readonly image: ImageReader,
     private readonly report: ImageReport,
+    private readonly mappings: Mappings | undefined,
   ) {
     this.#extents = new Map(report.extents.map((extent) => [extent.address, extent]));
   }
@@ -76,13 +81,30 @@ class TernaryChecker {
     this.#expect(record % 256 === 0 && records % 256 === 0 && count > 0, `${what}: records`);
     if (!this.#takes(records, 256 * count, `${what}: regions`)) return;
     let reached = 0;
+    let mapped = 0;
+    const mappings = this.mappings?.get(record);
     for (let i = 0; i < count; i++) {
       const region = this.#readRegion(records + 256 * i, `${what}, region ${i}`);
       if (region === null) return;
       this.#expect(region.first >= reached, `${region.what}: begins before ${reached}`);
       reached = region.first + region.capacity;
       this.#checkFrames(region, records + 256 * i);
+      if (mappings !== undefined) mapped += this.#checkMappings(region, mappings);
     }
+    this.#expect(mapped === (mappings?.size ?? 0), `${what}: frames are mapped that do not exist`);
+  }
+
+  /** How many frames of a region are mapped. */
+  #checkMappings({ what, first, end, owners }: Region, mappings: ReadonlyMap<number, number>): number {
+    let mapped = 0;
+    for (let frame = 0; frame < end; frame++) {
+      const count = mappings.get(first + frame) ?? 0;
+      const known = this.image.u32(owners + 4 * frame) & MAPPINGS_MAX;
+      if (count > 0) mapped++;
+      if (known !== count)
+        this.#expect(false, `${what}: frame ${first + frame} is mapped ${count} times, counted as ${known}`);
+    }
+    return mapped;
   }
 
   #readRegion(record: number, what: string): Region | null {

@@ -2,6 +2,7 @@
 import { PerdureError } from "../base/errors.js";
 import { BLOCK_BYTES, LINEAR_BLOCKS } from "../core.js";
 import { checkImage } from "./check-image.js";
+import { checkPages } from "./check-pages.js";
 import { checkTernary } from "./check-ternary.js";
 import { type BlockSource, ImageReader } from "./image-reader.js";
 import { Kind } from "./roots.js";
@@ -41,7 +42,9 @@ export function checkMemory(memory: Session, all: boolean): CheckReport {
       const { objects, names, extents } = report;
       const written = (first: number, count: number) => writtenNow(memory, first, count);
       const ofTables = checkTables(source, { objects, extents, tables: names[Kind.Table], written });
-      problems.push(...report.problems, ...checkTernary(image, report), ...ofTables.problems);
+      const pages = checkPages(image, report);
+      const ofFrames = checkTernary(image, report, pages.mappings);
+      problems.push(...report.problems, ...pages.problems, ...ofFrames, ...ofTables.problems);
       tables = ofTables.tables.size;
       tableBlocks = ofTables.objects.size;
       liveBlocks = report.objects.size;

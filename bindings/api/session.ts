@@ -3,6 +3,7 @@
  * the verbs of the public surface; pointers, regions and the like need no more than this.
  */
 import { PerdureError } from "../base/errors.js";
+import { BLOCK_BYTES } from "../core.js";
 import type { Engine, Source } from "../engine.js";
 import type { Pager } from "../pager/pager.js";
 import type { Reader } from "../pager/reader.js";
@@ -155,9 +156,21 @@ export abstract class Session extends Accessors {
           "INVALID_ADDRESS",
           `${bytes} bytes at ${hex(address)}: its block ends after ${room}`,
         );
-    } else if (!engine.isAllocated(address, bytes)) {
+    } else if (!this.isAllocated(address, bytes)) {
       throw new PerdureError("INVALID_ADDRESS", `no live block is at ${hex(address)}`);
     }
+  }
+
+  /** Whether the blocks of a range belong to the heap's objects. */
+  private isAllocated(address: number, bytes: number): boolean {
+    const { engine } = this;
+    const { PAGE_MAP } = engine.core.constants;
+    const first = Math.floor((address - HEAP) / BLOCK_BYTES);
+    const last = Math.floor((address + bytes - 1 - HEAP) / BLOCK_BYTES);
+    engine.ensure(PAGE_MAP + 4 * first, 4 * (last - first + 1), false);
+    for (let frame = first; frame <= last; frame++)
+      if (engine.core.data.getUint32(PAGE_MAP + 4 * frame, true) === 0) return false;
+    return true;
   }
 
   /** The views of memory, or whether accesses may pass unseen, have changed. */

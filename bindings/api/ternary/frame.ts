@@ -1,4 +1,5 @@
 /** Frames as values. */
+import { PerdureError } from "../../base/errors.js";
 import type { Zone } from "./enums.js";
 import { PAGE_TRYTES, zoneOf } from "./regions.js";
 
@@ -12,4 +13,10 @@ export interface Frame {
 
 export function frameOf(number: number): Frame {
   return { number, startAddress: number * PAGE_TRYTES, zone: zoneOf(number) };
+}
+
+/** INVALID_ARGUMENT for what is no frame. */
+export function numberOf(frame: Frame): number {
+  if (typeof frame?.number !== "number") throw new PerdureError("INVALID_ARGUMENT", "that is no frame");
+  return frame.number;
 }

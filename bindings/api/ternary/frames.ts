@@ -7,7 +7,7 @@ import { PerdureError } from "../../base/errors.js";
 import type { Engine } from "../../engine.js";
 import type { View } from "../view.js";
 import { Mode, Zone } from "./enums.js";
-import { type Frame, frameOf } from "./frame.js";
+import { type Frame, frameOf, numberOf } from "./frame.js";
 import { FrameGuard, type GuardOwner } from "./frame-guard.js";
 import { FrameView, runOf } from "./frame-view.js";
 import { type TernaryFunctions, ternaryFunctions } from "./functions.js";
@@ -187,7 +187,7 @@ export class FrameAllocator implements GuardOwner {
 
   /**
    * The live memory of frames that lie one behind the other in DMA or Normal, as one typed array: what `allocateContiguous` gives. It closes when a rollback
-   * takes one of them away. INVALID_ARGUMENT for other frames, INVALID_ADDRESS when one of them is not in use.
+   * takes one of them away. INVALID_ARGUMENT for other frames, INVALID_ADDRESS when one of them is not allocated: what is only mapped may go at any time.
    */
   view(frames: readonly Frame[], options?: { writable?: boolean }): View<Int16Array> {
     this.machine.require(Mode.Kernel, "a view of physical memory");
@@ -195,8 +195,8 @@ export class FrameAllocator implements GuardOwner {
     const last = first + frames.length - 1;
     const { memory, record } = this.machine;
     const address = this.physical.addressOfRun(record, first, frames.length);
-    if (!this.areUsed(first, frames.length))
-      throw new PerdureError("INVALID_ADDRESS", `not all of the frames ${first} … ${last} are in use`);
+    if (!this.areHeld(first, frames.length))
+      throw new PerdureError("INVALID_ADDRESS", `not all of the frames ${first} … ${last} are allocated`);
     this.listen();
     const writable = options?.writable ?? !memory.readOnly;
     return new FrameView(memory, this.views, first, frames.length, address, writable);
@@ -248,11 +248,11 @@ export class FrameAllocator implements GuardOwner {
       throw new PerdureError("BUSY", `deallocate: a view of frame ${number} is open; close it first`);
   }
 
-  private areUsed(first: number, count: number): boolean {
+  private areHeld(first: number, count: number): boolean {
     const { engine, functions } = this;
     const { record } = this.machine;
     for (let frame = first; frame < first + count; frame++)
-      if (engine.ask(() => functions.frameOwners(record, frame)) === 0) return false;
+      if (engine.ask(() => functions.frameOwners(record, frame)) < HELD) return false;
     return true;
   }
 
@@ -263,7 +263,7 @@ export class FrameAllocator implements GuardOwner {
     this.engine.resumed.add(() => {
       const isGone = this.isGone();
       for (const guard of this.guards) if (isGone || !this.ownersOf(guard.frame).held) guard.release();
-      for (const view of this.views) if (isGone || !this.areUsed(view.first, view.count)) view.close();
+      for (const view of this.views) if (isGone || !this.areHeld(view.first, view.count)) view.close();
     });
   }
 
@@ -284,11 +284,6 @@ function run(first: number, count: number): Frame[] {
 function refusal(count: number, zone: Zone | undefined): PerdureError {
   const what = count === 1 ? "no frame is free" : `no ${count} frames in a row are free`;
   return new PerdureError("OUT_OF_MEMORY", zone === undefined ? what : `${what} in ${Zone[zone]}`);
-}
-
-function numberOf(frame: Frame): number {
-  if (typeof frame?.number !== "number") throw new PerdureError("INVALID_ARGUMENT", "that is no frame");
-  return frame.number;
 }
 
 function addressOf(at: Frame | number): number {

@@ -23,6 +23,30 @@ export interface TernaryFunctions {
   readonly KERNEL_VECTOR_BYTES: WebAssembly.Global;
   readonly KERNEL_RESULTS: WebAssembly.Global;
   readonly KERNEL_RESULTS_BYTES: WebAssembly.Global;
+
+  /** A load that finds no tryte answers this and a code. */
+  readonly NO_TRYTE: WebAssembly.Global;
+  createSpace(memory: number, isTable: number): number;
+  forkSpace(space: number): number;
+  dropSpace(space: number): void;
+  spaceStatistics(space: number): void;
+  sweep(space: number): void;
+  /** `context` is a space and a mode; addresses are f64. */
+  contextOf(space: number, mode: number): number;
+  map(context: number, address: number, frame: number, flags: number): number;
+  /** The frame, or less a code. */
+  unmap(context: number, address: number): number;
+  mapRegion(context: number, start: number, trytes: number, flags: number): number;
+  unmapRegion(context: number, start: number, trytes: number): number;
+  protect(context: number, start: number, trytes: number, flags: number): number;
+  loadTryte(context: number, address: number): number;
+  storeTryte(context: number, address: number, tryte: number): number;
+  /** A linear address, or a code. */
+  cellsAt(context: number, address: number, write: number): number;
+  /** The physical address, or less a code. */
+  translate(context: number, address: number, access: number): number;
+  touchPage(context: number, address: number, access: number): number;
+  describePage(context: number, address: number): number;
 }
 
 const joined = new WeakMap<Engine, TernaryFunctions>();

@@ -4,8 +4,7 @@ import { Mode } from "./enums.js";
 import type { TernaryFunctions } from "./functions.js";
 import type { Machine } from "./machine.js";
 import { FRAME_BYTES, PAGE_TRYTES } from "./regions.js";
-
-const TRYTE_MAX = 364;
+import { verifiedTrytes } from "./trytes.js";
 
 export class PhysicalMemory {
   constructor(
@@ -22,7 +21,7 @@ export class PhysicalMemory {
 
   /** Over more than a frame an error may leave it half done: then the memory is SUSPENDED. */
   write(address: number, trytes: ArrayLike<number>): void {
-    const from = verified(trytes);
+    const from = verifiedTrytes(trytes);
     this.verify(address, from.length);
     const { engine } = this.machine.memory;
     engine.ensureWritable();
@@ -94,18 +93,4 @@ export class PhysicalMemory {
       if (engine.ask(() => this.functions.frameOwners(record, frame)) === 0)
         throw new PerdureError("INVALID_ADDRESS", `frame ${frame} is not in use`);
   }
-}
-
-/** A copy, all of trytes. */
-function verified(trytes: ArrayLike<number>): Int16Array {
-  if (typeof trytes?.length !== "number")
-    throw new PerdureError("INVALID_ARGUMENT", "trytes come as an array of numbers");
-  const copy = new Int16Array(trytes.length);
-  for (let i = 0; i < copy.length; i++) {
-    const value = trytes[i]!;
-    if (!Number.isInteger(value) || value < -TRYTE_MAX || value > TRYTE_MAX)
-      throw new PerdureError("INVALID_ARGUMENT", `a tryte is −364 … 364, not ${String(value)}`);
-    copy[i] = value;
-  }
-  return copy;
 }

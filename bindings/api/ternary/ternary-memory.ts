@@ -5,9 +5,13 @@
 import { PerdureError } from "../../base/errors.js";
 import { Kind, Registry } from "../roots.js";
 import type { Session } from "../session.js";
+import type { AddressSpace } from "./address-space.js";
 import { Mode } from "./enums.js";
 import { FrameAllocator } from "./frames.js";
-import type { Machine } from "./machine.js";
+import type { ActiveSpace, Machine } from "./machine.js";
+import type { PageTable } from "./page-table.js";
+import { Spaces } from "./spaces.js";
+import type { VirtualAddress } from "./virtual-address.js";
 
 /** What it takes to raise the mode. */
 export class Gate {
@@ -20,6 +24,8 @@ export class Gate {
 export class TernaryMemory implements Machine {
   /** Its physical memory. */
   readonly frames: FrameAllocator;
+  private chosen: ActiveSpace | null = null;
+  private readonly all: Spaces;
   private readonly registry: Registry;
   private current = Mode.Kernel;
   private found = 0;
@@ -33,6 +39,52 @@ export class TernaryMemory implements Machine {
   ) {
     this.registry = new Registry(memory, Kind.Ternary);
     this.frames = new FrameAllocator(this);
+    this.all = new Spaces(this);
+  }
+
+  // Virtual memory
+
+  /** The address space of that name: made, or found again as it was. NOT_FOUND in a reader when there is none; LAYOUT when it is a page table by itself. */
+  space(name: string): AddressSpace {
+    return this.all.space(name);
+  }
+
+  /** All address spaces, in the order in which they were made. */
+  spaces(): AddressSpace[] {
+    return this.all.list();
+  }
+
+  /** The page table of that name, by itself: made, or found again as it was. Errors as those of `space`. */
+  pageTable(name: string): PageTable {
+    return this.all.table(name);
+  }
+
+  /** The space that `loadTryte` and `storeTryte` go to, if one was activated. Of this process; nothing of it is kept. */
+  get active(): AddressSpace | null {
+    return this.chosen as AddressSpace | null;
+  }
+
+  /** The tryte at `v` in the active space. ADDRESS_NOT_MAPPED when none is; otherwise as `AddressSpace.loadTryte`. */
+  loadTryte(v: VirtualAddress): number {
+    return this.activeSpace().loadTryte(v);
+  }
+
+  /** As `AddressSpace.storeTryte`, in the active space. */
+  storeTryte(v: VirtualAddress, value: number): void {
+    this.activeSpace().storeTryte(v, value);
+  }
+
+  private activeSpace(): ActiveSpace {
+    if (this.chosen === null)
+      throw new PerdureError("ADDRESS_NOT_MAPPED", "no address space is active; call activate() on one");
+    return this.chosen;
+  }
+
+  // Inside
+
+  /** @internal */
+  activate(space: ActiveSpace | null): void {
+    this.chosen = space;
   }
 
   /** @internal */
