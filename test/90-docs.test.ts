@@ -1,4 +1,4 @@
-// The documents say only what runs: each TypeScript snippet of the front page is executed, links lead somewhere, and every
+// The documents say only what runs: each TypeScript snippet of the front page is executed, those of another page as one program, links lead somewhere, and every
 // decision is listed by its number.
 
 import assert from "node:assert/strict";
@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { pictures } from "../scripts/draw-ternary.js";
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
 
@@ -29,17 +30,22 @@ function anchorOf(heading: string): string {
 }
 
 describe("documents", () => {
-  const snippets = [...readFileSync(join(root, "README.md"), "utf8").matchAll(/```ts\n(.*?)```/gs)];
+  const snippetsOf = (page: string) =>
+    [...readFileSync(join(root, page), "utf8").matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code);
+  const programs = snippetsOf("README.md").map((code, i) => [`snippet ${i + 1} of the front page`, code]);
 
-  it("the front page has snippets", () => assert.ok(snippets.length > 0));
+  it("the front page has snippets", () => assert.ok(programs.length > 0));
 
-  snippets.forEach(([, code], i) => {
-    it(`snippet ${i + 1} of the front page runs`, async () => {
+  programs.push(["the page on the ternary machine", snippetsOf("docs/TERNARY.md").join("\n")]);
+
+  programs.forEach(([name, code], i) => {
+    it(`${name} runs`, async () => {
       const directory = mkdtempSync(join(tmpdir(), "perdure-"));
       const path = join(root, "build/test", `readme-${process.pid}-${i}.mjs`);
       // The package as it will be installed, and files where they do no harm. `using` is not in every Node: the view is closed at the end anyway.
       const runnable = code
         .replaceAll('from "perdure"', 'from "../bindings/index.js"')
+        .replaceAll('from "perdure/ternary"', 'from "../bindings/ternary.js"')
         .replaceAll(/"(\w+\.state)"/g, (_, name) => JSON.stringify(join(directory, name)))
         .replaceAll("using ", "const ");
       try {
@@ -51,6 +57,15 @@ describe("documents", () => {
         rmSync(directory, { recursive: true });
       }
     });
+  });
+
+  it("pictures of the ternary machine are what the constants say", () => {
+    for (const [name, svg] of Object.entries(pictures()))
+      assert.equal(
+        readFileSync(join(root, "docs/pictures", name), "utf8"),
+        svg,
+        "draw them anew: node build/scripts/draw-ternary.js",
+      );
   });
 
   it("links between documents lead somewhere", () => {
